@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * The configuration blob: what kzc tells the hypervisor about the machine and
+ * its VMs. Little-endian, fixed layout, no pointers: an array whose count is
+ * below its maximum is zero behind the count.
+ *
+ * IMAGE, as kzc writes it (docs/abi.md):
+ *
+ *   0            the hypervisor, zeros of its .bss included
+ *   _end (4 KiB) struct kz_cfg, then vm_count times struct kz_cfg_vm
+ *   ...          guest images, each at a 4 KiB boundary
+ *
+ * Addresses are in bytes. "pa" is a physical address, "ipa" is what the guest
+ * takes for one. INTIDs are those of the GIC architecture (IHI 0048, IHI 0069):
+ * SGI 0..15, PPI 16..31, SPI 32..1019.
+ */
+#ifndef KIZAMI_BLOB_H
+#define KIZAMI_BLOB_H
+
+#include <kizami/types.h>
+
+#define KZ_BLOB_MAGIC	0x424d5a4bu	/* "KZMB" */
+#define KZ_BLOB_VERSION	1u
+
+#define KZ_NAME_MAX	16u	/* bytes, the final NUL included */
+#define KZ_CPUS_MAX	8u
+#define KZ_VMS_MAX	8u
+#define KZ_VCPUS_MAX	8u	/* a VM */
+#define KZ_REGIONS_MAX	16u	/* a VM */
+#define KZ_LOADS_MAX	16u	/* a VM */
+#define KZ_IRQS_MAX	64u	/* a VM */
+#define KZ_RAMS_MAX	8u
+#define KZ_INTID_MAX	1020u	/* INTIDs are below it */
+#define KZ_PT_PAGES	128u	/* 4 KiB translation tables for all stage-2 maps together */
+
+#define KZ_PAGE_SIZE	4096u
+#define KZ_IPA_BITS	39u	/* guests see addresses below 2^39 */
+#define KZ_PA_LIMIT	0x7fc0000000ull	/* what the hypervisor can reach lies below */
+#define KZ_TEXT_OFFSET	0x200000u	/* where the image is loaded, from the base of RAM */
+
+/* Guest frame sizes, in bytes. */
+#define KZ_GICD2_SIZE	0x1000u		/* GICv2 distributor */
+#define KZ_GICD3_SIZE	0x10000u	/* GICv3 distributor */
+#define KZ_GICC_SIZE	0x2000u		/* GICv2 CPU interface */
+#define KZ_GICR_SIZE	0x20000u	/* GICv3 redistributor: RD and SGI frame of one vCPU */
+#define KZ_CONSOLE_SIZE	0x1000u		/* PL011 frame, or console ring */
+
+enum kz_level { KZ_HRT, KZ_SRT, KZ_NRT, KZ_LEVELS };
+enum kz_on_fault { KZ_FAULT_INJECT, KZ_FAULT_STOP, KZ_FAULT_RESTART, KZ_FAULTS };
+enum kz_console { KZ_CONSOLE_NONE, KZ_CONSOLE_PL011, KZ_CONSOLE_RING, KZ_CONSOLES };
+enum kz_uart { KZ_UART_NONE, KZ_UART_PL011, KZ_UART_CADENCE, KZ_UARTS };
+enum kz_conduit { KZ_CONDUIT_SMC, KZ_CONDUIT_HVC, KZ_CONDUITS };
+enum kz_region_type { KZ_REGION_RAM, KZ_REGION_DEVICE, KZ_REGION_TYPES };
+
+/* kz_cfg_vm.flags */
+#define KZ_VM_SGI_DIRECT	(1u << 0)	/* GICv3 HRT: ICC_SGI1R_EL1 is not trapped (docs/caveats.md) */
+#define KZ_VM_FLAGS		(KZ_VM_SGI_DIRECT)
+/* kz_cfg_irq.flags */
+#define KZ_IRQ_EDGE		(1u << 0)	/* else level-sensitive */
+#define KZ_IRQ_FLAGS		(KZ_IRQ_EDGE)
+
+struct kz_cfg_ram {
+	uint64_t pa;
+	uint64_t size;
+};
+
+struct kz_cfg_machine {
+	char board[KZ_NAME_MAX];
+	uint32_t cpu_count;
+	uint32_t console_cpu;		/* index into mpidr; serves the physical console */
+	uint32_t ram_count;
+	uint32_t conduit;		/* enum kz_conduit: how to reach the firmware's PSCI */
+	uint64_t mpidr[KZ_CPUS_MAX];	/* MPIDR_EL1 affinity fields; entry 0 is the boot core */
+	struct kz_cfg_ram ram[KZ_RAMS_MAX];
+	/* GIC: version 2 has gicc, gich, gicv (8 KiB contiguous views); version 3 has gicr. */
+	uint32_t gic_version;
+	uint32_t gic_lines;		/* INTIDs that the distributor has, a multiple of 32 */
+	uint64_t gicd_pa, gicc_pa, gich_pa, gicv_pa;
+	uint64_t gicr_pa, gicr_size;
+	/* PPIs as INTIDs, 0 for none. */
+	uint32_t vtimer_intid, ptimer_intid, htimer_intid, maint_intid, pmu_intid;
+	/* The physical console. */
+	uint32_t uart;			/* enum kz_uart */
+	uint32_t uart_intid;
+	uint32_t reserved;
+	uint64_t uart_pa;
+};
+
+struct kz_cfg_region {
+	uint64_t ipa, pa, size;		/* pages; type RAM lies in machine.ram */
+	uint32_t type;			/* enum kz_region_type */
+	uint32_t reserved;
+};
+
+/* Bytes that a (re)start copies into the VM's memory. */
+struct kz_cfg_load {
+	uint64_t ipa;
+	uint64_t offset;		/* from the start of struct kz_cfg; 64-byte aligned */
+	uint64_t size;
+};
+
+/* A physical interrupt that belongs to the VM; it has the same number there. */
+struct kz_cfg_irq {
+	uint32_t intid;			/* SPI */
+	uint32_t flags;
+};
+
+struct kz_cfg_vm {
+	char name[KZ_NAME_MAX];		/* [a-z0-9_-]+, NUL padded */
+	uint8_t level;			/* enum kz_level */
+	uint8_t on_fault;		/* enum kz_on_fault */
+	uint8_t console;		/* enum kz_console */
+	uint8_t vcpu_count;
+	uint8_t region_count;
+	uint8_t load_count;
+	uint8_t irq_count;
+	uint8_t reserved;
+	uint8_t cpu[KZ_VCPUS_MAX];	/* vCPU -> index into machine.mpidr */
+	uint32_t flags;
+	uint32_t irq_lines;		/* INTIDs of the guest's distributor, a multiple of 32 */
+	uint32_t console_intid;		/* PL011: an SPI; 0 for a console without interrupt */
+	uint32_t reserved2;
+	uint64_t entry;			/* ipa of the first instruction */
+	uint64_t arg;			/* x0 of vCPU 0: ipa of the device tree */
+	uint64_t gicd_ipa;
+	uint64_t gicc_ipa;		/* GICv2: CPU interface. GICv3: redistributor of vCPU 0 */
+	uint64_t console_ipa;		/* PL011: trapped frame. ring: a page of the VM's RAM */
+	struct kz_cfg_region region[KZ_REGIONS_MAX];
+	struct kz_cfg_load load[KZ_LOADS_MAX];
+	struct kz_cfg_irq irq[KZ_IRQS_MAX];
+};
+
+struct kz_cfg {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t size;			/* this struct and the VMs behind it, in bytes */
+	uint32_t vm_count;
+	uint64_t image_pa;		/* where the image expects to be loaded */
+	uint64_t image_size;		/* all of it: hypervisor, blob, guest images */
+	uint64_t blob_offset;		/* of this struct, from image_pa */
+	uint64_t reserved;
+	struct kz_cfg_machine machine;
+	/* struct kz_cfg_vm vm[vm_count] follows. */
+};
+
+_Static_assert(sizeof(struct kz_cfg_vm) == 88 + 32 * KZ_REGIONS_MAX + 24 * KZ_LOADS_MAX +
+	       8 * KZ_IRQS_MAX, "ABI");
+_Static_assert(sizeof(struct kz_cfg) == 48 + 320, "ABI");
+
+#endif
