@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contract with the port: arch_ is what the hypervisor asks of the
+ * processor, hv_ is what the processor tells the hypervisor. arm64 and the host
+ * build of the tests implement it.
+ */
+#ifndef HV_ARCH_H
+#define HV_ARCH_H
+
+#include "vm.h"
+
+/* ---- Machine and cores ---- */
+
+/* Switch the machine off (PSCI SYSTEM_OFF, DEN0022). Does not return. */
+_Noreturn void arch_machine_off(void);
+
+/* Start core `cpu` in hv_secondary (PSCI CPU_ON). KZ_EINVAL: the firmware refused. */
+MUST_USE enum kz_err arch_cpu_start(uint32_t cpu);
+
+/* Make core `cpu` leave its guest or its sleep soon. Any core. */
+void arch_cpu_kick(uint32_t cpu);
+
+/* Sleep until an interrupt wants this core, and handle it. Own core, no lock held. */
+void arch_cpu_wait(void);
+
+/* ---- Time: ticks of the system counter ---- */
+
+uint64_t arch_ticks(void);
+uint64_t arch_ticks_hz(void);
+
+/* Call hv_timer on this core in `ticks` from now; the last call counts. */
+void arch_timer_arm(uint64_t ticks);
+
+/* ---- Memory ---- */
+
+/* The hypervisor's view of RAM that the blob names. */
+void *arch_ptr(pa_t at);
+
+/* Zero, or copy, and clean to the point of coherency; 64-byte multiples. */
+void arch_mem_zero(void *to, uint64_t size);
+void arch_mem_copy(void *to, const void *from, uint64_t size);
+
+/* ---- VMs ---- */
+
+/* Translation tables, interrupt routing, trap setup. Boot core, once. */
+MUST_USE enum kz_err arch_vm_init(struct vm *vm);
+
+/* Interrupt state as after power-on; every vCPU is parked. */
+void arch_vm_reset(struct vm *vm);
+
+/* After it no vCPU of the VM gets further than its next fetch or access. Any core. */
+void arch_vm_revoke(struct vm *vm);
+/* Undo it. Every vCPU is parked. */
+void arch_vm_grant(struct vm *vm);
+
+/* ---- vCPUs; own core only ---- */
+
+/* Registers as after power-on, at `entry` with `arg` as the only parameter. */
+void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg);
+
+/* The core is the hypervisor's again: nothing of the guest's wakes it. */
+void arch_vcpu_park(struct vcpu *v);
+
+/* Deliver what HAZARD_IRQ announced. */
+void arch_vcpu_sync(struct vcpu *v);
+
+uint64_t arch_vcpu_pc(const struct vcpu *v);
+
+/* What a bus answers where there is nothing: a synchronous external abort. */
+void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a);
+
+/* ---- Interrupts of emulated devices ---- */
+
+/* Drive the level-sensitive line `intid` of the VM. Any core. */
+void arch_irq_line(struct vm *vm, uint32_t intid, bool high);
+
+/* ---- The physical console ---- */
+
+/* False when its FIFO is full. */
+MUST_USE bool arch_uart_put(uint8_t c);
+/* -1 when its FIFO is empty. Reading it empty ends its interrupt. */
+int arch_uart_get(void);
+
+/* ---- Upwards ---- */
+
+_Noreturn void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max);
+_Noreturn void hv_secondary(struct percpu *cpu);
+void hv_uart_irq(void);			/* the physical console has input */
+void hv_timer(void);			/* the timer of arch_timer_arm is due */
+_Noreturn void hv_panic(const char *fmt, ...) PRINTF(1, 2);	/* our own bug */
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The PL011 that a guest sees (Arm DDI 0183). Its other side is console.h. */
+#ifndef HV_PL011_H
+#define HV_PL011_H
+
+#include "exit.h"
+#include "spinlock.h"
+#include "types.h"
+
+struct vm;
+struct vcpu;
+
+#define PL011_FIFO	16u		/* bytes of the receive FIFO */
+
+struct pl011 {
+	struct spinlock lock;		/* all below; taken before the lock of the interrupt model */
+	uint8_t rx[PL011_FIFO];
+	uint8_t rx_head, rx_count;
+	bool line;			/* interrupt line, as last driven */
+	uint16_t ris, imsc;		/* raw status and mask */
+	uint16_t cr, lcr_h, ibrd, fbrd, ifls, dmacr, ilpr;
+};
+
+/* As after reset, input dropped, line low. Any core; the VM does not run. */
+void pl011_reset(struct vm *vm);
+
+/* mmio emulator: a->addr is the offset in the 4 KiB frame. */
+enum verdict pl011_access(struct vcpu *v, struct access *a);
+
+/* A byte typed for this VM; false when the FIFO is full. Console core. */
+MUST_USE bool pl011_input(struct vm *vm, uint8_t c);
+
+/* The console has room again after it was full. Any core. */
+void pl011_room(struct vm *vm);
+
+#endif

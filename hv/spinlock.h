@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ticket locks: first come, first served, so that waiting is bounded by the
+ * number of cores times the longest hold. Never held across a return to a guest.
+ */
+#ifndef HV_SPINLOCK_H
+#define HV_SPINLOCK_H
+
+#include "types.h"
+
+struct spinlock {
+	uint32_t word;		/* owner in bits 15:0, next ticket in bits 31:16 */
+};
+
+static inline void spin_lock(struct spinlock *l)
+{
+	uint32_t w = __atomic_fetch_add(&l->word, 0x10000u, __ATOMIC_ACQUIRE);
+	uint16_t ticket = (uint16_t)(w >> 16);
+
+	/* Bound: the holders before us, at most one a core. */
+	while (UNLIKELY((uint16_t)w != ticket)) {
+		w = __atomic_load_n(&l->word, __ATOMIC_ACQUIRE);
+	}
+}
+
+static inline bool spin_trylock(struct spinlock *l)
+{
+	uint32_t w = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+
+	return (uint16_t)w == (uint16_t)(w >> 16) &&
+	       __atomic_compare_exchange_n(&l->word, &w, w + 0x10000u, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static inline void spin_unlock(struct spinlock *l)
+{
+	uint16_t *owner = (uint16_t *)&l->word;
+
+	__atomic_store_n(owner, (uint16_t)(*owner + 1), __ATOMIC_RELEASE);
+}
+
+#endif

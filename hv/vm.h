@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Virtual machines, their vCPUs, and the life that they lead. */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include <kizami/blob.h>
+#include <arch_types.h>		/* struct arch_vm, struct arch_vcpu, struct arch_percpu */
+#include "exit.h"
+#include "pl011.h"
+#include "spinlock.h"
+#include "types.h"
+
+struct vm;
+struct percpu;
+
+/*
+ *            vcpu_on                      vm_halt, or own CPU_OFF
+ *   VCPU_OFF --------> VCPU_READY ------> VCPU_RUNNING --------> VCPU_OFF
+ *                      (its core sees it and enters)
+ */
+enum vcpu_state { VCPU_OFF, VCPU_READY, VCPU_RUNNING };
+
+/* Bits of vcpu.hazard: work that the vCPU's own core does before it goes back. */
+#define HAZARD_IRQ	BIT(0)		/* interrupt state changed elsewhere */
+#define HAZARD_STOP	BIT(1)		/* its VM stops */
+
+struct vcpu {
+	struct arch_vcpu arch;		/* first: the entry code addresses it */
+	struct vm *vm;
+	struct percpu *cpu;		/* the core it lives on, for good */
+	uint32_t id;			/* index in its VM */
+	uint32_t hazard;		/* atomic */
+	enum vcpu_state state;		/* atomic; OFF -> READY under vm->lock, the rest by its core */
+	uint64_t entry, arg;		/* of the start that READY asks for */
+	uint64_t exits[EXIT_CLASSES];	/* written by its core only */
+};
+
+/*
+ *               vm_start              vm_halt            last vCPU parked
+ *   VM_STOPPED ----------> VM_RUNNING -------> VM_HALTING ---------------> VM_STOPPED
+ *                              ^                   | then_start
+ *                              +-------------------+
+ */
+enum vm_state { VM_STOPPED, VM_RUNNING, VM_HALTING };
+
+struct vm {
+	const struct kz_cfg_vm *cfg;
+	uint32_t id;
+	enum vm_state state;		/* atomic read; written under lock */
+	struct spinlock lock;		/* state, alive, then_start, vCPU starts */
+	uint32_t alive;			/* vCPUs that are not VCPU_OFF */
+	bool then_start;
+	bool fault_reported;
+	uint64_t faults;		/* atomic */
+	uint32_t restarts;
+	struct pl011 uart;
+	struct arch_vm arch;
+	struct vcpu vcpu[KZ_VCPUS_MAX];
+};
+
+/* What a core owns. Other cores read id and vcpu; the rest is private. */
+struct percpu {
+	struct arch_percpu arch;
+	uint32_t id;			/* index into the blob's machine.mpidr */
+	struct vcpu *vcpu;		/* the vCPU that lives here, or NULL; set before the core starts */
+};
+
+/* The machine, as the blob says it, and its VMs; constant after boot. */
+struct machine {
+	const struct kz_cfg *cfg;
+	uint32_t vm_count;
+	struct vm vm[KZ_VMS_MAX];
+};
+extern struct machine machine;
+
+static inline const struct kz_cfg_vm *cfg_vm(const struct kz_cfg *cfg, uint32_t i)
+{
+	return (const struct kz_cfg_vm *)(cfg + 1) + i;
+}
+
+/*
+ * Build the VM from its configuration: memory map, interrupts, console. Called
+ * once a VM, on the boot core, before any other core runs. KZ_ENOMEM: the pool
+ * of translation tables is used up.
+ */
+MUST_USE enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg);
+
+/* Make vCPU 0 ready to start: memory scrubbed and loaded by its own core. Any core. */
+void vm_start(struct vm *vm);
+
+/*
+ * Stop every vCPU of the VM; the last one to park starts it afresh if
+ * `restart`. Any core; returns before it is done. Nothing happens to a VM that
+ * is not running.
+ */
+void vm_halt(struct vm *vm, bool restart);
+
+/*
+ * PSCI CPU_ON: KZ_EBUSY if it is not off. Any core of the same VM.
+ */
+MUST_USE enum kz_err vcpu_on(struct vcpu *v, uint64_t entry, uint64_t arg);
+
+/* The calling vCPU is off from here. Own core only. */
+void vcpu_off(struct vcpu *v);
+
+/*
+ * Ask the core of `v` to look at `hazard` bits before the guest goes on. Any
+ * core; kicks the other core if it is not ours.
+ */
+void vcpu_hazard(struct vcpu *v, uint32_t bits);
+
+/*
+ * The vCPU that this core runs next: waits until there is one. Own core, EL2
+ * stack. Carries out pending hazards of the vCPU first.
+ */
+struct vcpu *vcpu_next(struct percpu *cpu);
+
+/*
+ * An access that nobody answers: counts it, reports the first one of the VM,
+ * and does what on_fault says. Own core of `v`.
+ */
+void vcpu_fault(struct vcpu *v, const struct access *a, enum verdict why);
+
+/* One emulated or failed access; the port has decoded it. Own core of `v`. */
+enum verdict mmio_access(struct vcpu *v, struct access *a);
+
+#endif
