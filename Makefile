@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+# Kizami: everything that is built, in one file. `make help` lists the targets.
+
+COMPILER ?= gcc
+OPT ?= -O2
+CPU ?= cortex-a53
+B := $(if $(filter clang,$(COMPILER)),build/clang,build)
+# The unpacked Debian arm64 packages (kernel, busybox); scripts/setup fetches them.
+DEBIAN ?= build/debian
+QEMU ?= qemu-system-aarch64
+PYTEST ?= python3 -m pytest -q -p no:cacheprovider
+
+ifeq ($(COMPILER),clang)
+CC_ARM := clang --target=aarch64-none-elf
+LD_ARM := ld.lld
+CC_HOST := clang
+else ifeq ($(COMPILER),gcc)
+CC_ARM := aarch64-linux-gnu-gcc -mno-outline-atomics
+LD_ARM := aarch64-linux-gnu-ld
+CC_HOST := gcc
+else
+$(error COMPILER is gcc or clang)
+endif
+OBJCOPY := aarch64-linux-gnu-objcopy
+SIZE := aarch64-linux-gnu-size
+
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
+CFLAGS_ARM := -std=c11 $(OPT) -g -ffreestanding -march=armv8-a -mtune=$(CPU) \
+	-mgeneral-regs-only -mstrict-align -fno-common -ffunction-sections -fdata-sections \
+	-fno-stack-protector -fno-asynchronous-unwind-tables $(WARN)
+CFLAGS_HV := $(CFLAGS_ARM) -fno-pic -mcmodel=small -Iinclude -Ihv -Iarch -Iarch/arm64
+CFLAGS_GUEST := $(CFLAGS_ARM) -fpie -fvisibility=hidden -Iinclude -Iguests/lib
+CFLAGS_HOST := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN)
+CFLAGS_TEST := -std=c11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARN) \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -Itests/host -Iinclude -Ihv -Iarch
+LDFLAGS_ARM := -nostdlib --gc-sections -z max-page-size=4096 -z noexecstack --build-id=none \
+	--fatal-warnings
+DEP = -MMD -MP -MT $@ -MF $(@:=.d)
+
+# ---- The hypervisor -------------------------------------------------------------------------
+HV_SRC := $(wildcard hv/*.c arch/*.c arch/arm64/*.c arch/arm64/*.S)
+HV_OBJ := $(HV_SRC:%=$(B)/arm64/%.o)
+HV_LDS := arch/arm64/kizami.lds
+HV := $(B)/arm64/kizami.elf
+
+# ---- The guests: each guests/*.c or *.S is one, with the library; tests bring their own ------
+LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
+LIB_OBJ := $(LIB_SRC:%=$(B)/guests/obj/%.o)
+GUEST_SRC := $(wildcard guests/*.c tests/guests/*.c bench/guests/*.c)
+GUEST_RAW := $(wildcard guests/*.S tests/guests/*.S bench/guests/*.S)
+GUEST_LDS := guests/lib/guest.lds
+GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir $(s))).bin)
+
+# ---- The host: kzc and the tests -------------------------------------------------------------
+KZC := $(B)/host/kzc
+KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c)
+HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
+FUZZERS := $(patsubst tests/host/%.c,$(B)/host/fuzz/%,$(wildcard tests/host/fuzz_*.c))
+FUZZ_TIME ?= 60
+
+BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
+LINUX := build/linux/Image build/linux/initrd.gz
+IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
+
+.PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzz size \
+	style fresh clean FORCE
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $(HV) $(KZC) guests ## build the hypervisor, kzc and the guests (the default)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@echo "  COMPILER=gcc|clang  OPT=-O2|-Os  FUZZ_TIME=seconds  SUITE=bookworm|trixie (fresh)"
+
+guests: $(GUESTS) ## the example guests
+boards: $(BOARDS) ## the boards' device trees, from QEMU and from Debian
+linux: $(LINUX) ## the Linux guest: Debian's kernel, a busybox initramfs
+images: $(IMAGES) ## the bootable demo images, one for each demo/*.conf
+
+$(B)/arm64/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC_ARM) $(CFLAGS_HV) $(DEP) -c -o $@ $<
+
+$(B)/arm64/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC_ARM) $(CFLAGS_HV) $(DEP) -c -o $@ $<
+
+$(HV): $(HV_OBJ) $(HV_LDS)
+	$(LD_ARM) $(LDFLAGS_ARM) -T $(HV_LDS) -Map $(@:.elf=.map) -o $@ $(HV_OBJ)
+
+$(B)/guests/obj/%.o: %
+	@mkdir -p $(@D)
+	$(CC_ARM) $(CFLAGS_GUEST) $(DEP) -c -o $@ $<
+
+vpath %.c guests tests/guests bench/guests
+vpath %.S guests tests/guests bench/guests
+$(GUEST_SRC:%=$(B)/guests/obj/%.elf): %.elf: %.o $(LIB_OBJ) $(GUEST_LDS)
+	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $< $(LIB_OBJ)
+
+$(GUEST_RAW:%=$(B)/guests/obj/%.elf): %.elf: %.o $(GUEST_LDS)
+	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $<
+
+define guest_rule
+$(B)/guests/$(basename $(notdir $(1))).bin: $(B)/guests/obj/$(1).elf
+	cp $$< $$(@:.bin=.elf)
+	$(OBJCOPY) -O binary -j .text -j .rodata -j .data $$< $$@
+endef
+$(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(eval $(call guest_rule,$(s))))
+
+$(B)/host/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -Ihv -Itools/kzc $(DEP) -c -o $@ $<
+
+$(KZC): $(KZC_OBJ)
+	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
+
+# A test names the sources that it is linked with: /* link: hv/blob.c tests/host/arch_host.c */
+links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
+
+define test_rule
+$(2): $(1) $$(call links,$(1)) $(wildcard tests/host/*.h hv/*.h arch/*.h include/kizami/*.h)
+	@mkdir -p $$(@D)
+	$(3) -o $$@ $$(filter %.c,$$^) $(4)
+endef
+$(foreach t,$(HOST_TESTS),$(eval $(call test_rule,$(t:$(B)/host/tests/%=tests/host/%.c),$(t),\
+	$(CC_HOST) $(CFLAGS_TEST),-lcmocka -lfdt)))
+$(foreach t,$(FUZZERS),$(eval $(call test_rule,$(t:$(B)/host/fuzz/%=tests/host/%.c),$(t),\
+	clang -fsanitize=fuzzer $(CFLAGS_TEST) -Itools/kzc,-lconfuse -lfdt)))
+
+# ---- Boards and Linux ------------------------------------------------------------------------
+build/boards/virt.dtb: GICV := 3
+build/boards/virt-gicv2.dtb: GICV := 2
+build/boards/virt.dtb build/boards/virt-gicv2.dtb:
+	@mkdir -p $(@D)
+	$(QEMU) -M virt,virtualization=on,gic-version=$(GICV),dtb-randomness=off,dumpdtb=$@ \
+		-cpu cortex-a53 -smp 4 -m 2G -nodefaults -display none >/dev/null
+
+build/boards/zcu102.dtb: $(wildcard $(DEBIAN)/usr/lib/linux-image-*/xilinx/zynqmp-zcu102-rev1.0.dtb)
+	@mkdir -p $(@D)
+	@test -n "$<" || { echo "$@: no Debian kernel package here: scripts/setup"; exit 1; }
+	cp $< $@
+
+build/linux/Image: $(wildcard $(DEBIAN)/boot/vmlinuz-*)
+	@mkdir -p $(@D)
+	@test -n "$<" || { echo "$@: no Debian kernel package here: scripts/setup"; exit 1; }
+	cp $< $@
+
+build/linux/initrd.gz: scripts/initrd guests/linux/init $(wildcard $(DEBIAN)/bin/busybox)
+	@mkdir -p $(@D)
+	scripts/initrd $(DEBIAN)/bin/busybox guests/linux/init $@
+
+$(B)/images/%.img: demo/%.conf $(HV) $(KZC) $(GUESTS) $(BOARDS) $(LINUX)
+	@mkdir -p $(@D)
+	$(KZC) build $< -o $@
+
+# ---- Checks ----------------------------------------------------------------------------------
+host-tests: $(HOST_TESTS)
+
+host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
+	@fail=0; for t in $(HOST_TESTS); do ./$$t || fail=1; done; exit $$fail
+
+kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
+	$(PYTEST) tests/kzc
+
+qemu-test: images ## the real image under QEMU
+	$(PYTEST) tests/qemu
+
+fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
+	@for f in $(FUZZERS); do scripts/fuzz $$f $(FUZZ_TIME) || exit 1; done
+
+size: $(HV) ## text + rodata + data of the hypervisor against its budget
+	@scripts/size $(SIZE) bench/budget $(HV) $(HV_OBJ)
+
+style: ## what a script can check of the code style
+	@test ! -e tests/style.py || python3 tests/style.py
+
+fresh: ## ./test and ./run in a bare Debian, SUITE=bookworm|trixie (root)
+	scripts/fresh $(SUITE)
+
+clean: ## remove what was built (not what was downloaded)
+	rm -rf build/arm64 build/host build/guests build/images build/clang build/boards build/linux
+
+-include $(shell find build -name '*.d' 2>/dev/null)
