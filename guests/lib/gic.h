@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interrupt controller, GICv2 or GICv3 as the device tree says (IHI 0048, IHI 0069). */
+#ifndef GUEST_GIC_H
+#define GUEST_GIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GIC_SPURIOUS	1020u	/* INTIDs from here on are none */
+
+/* Switches the distributor and this CPU's interface on; false when the tree has no GIC. */
+bool gic_init(const void *fdt);
+
+/* Enables intid at a priority; an SPI is routed to this CPU. */
+void gic_enable(uint32_t intid, uint8_t priority);
+
+/* Takes the pending interrupt of highest priority; >= GIC_SPURIOUS when there is none. */
+uint32_t gic_acknowledge(void);
+
+/* Ends what gic_acknowledge() returned. */
+void gic_end(uint32_t intid);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hard real-time guest: a servo loop of 1 kHz off the virtual timer, asleep in
+ * WFI between its ticks. It measures how late each tick's handler is entered, and
+ * says so once a second. The report is put together in the slack after a tick
+ * and printed a few bytes a tick, so that it does not disturb what it measures.
+ *
+ * After start-up it touches the CPU interface of the GIC, the virtual timer and
+ * the console ring only: as an HRT VM it never leaves its core's hands.
+ * A typed 'h' prints the histogram since the start.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "console.h"
+#include "gic.h"
+#include "guest.h"
+#include "line.h"
+#include "mmu.h"
+#include "timer.h"
+
+#define LOOP_HZ		1000u
+#define TIMER_PRIORITY	0x80u
+#define SEND_MAX	16u	/* bytes a tick */
+
+/* Latencies in ticks: below 32 a bucket each, above 16 buckets an octave. */
+#define BUCKET_EXACT	32u
+#define BUCKET_OCTAVE	16u
+#define BUCKET_COUNT	(BUCKET_EXACT + 27u * BUCKET_OCTAVE)
+
+struct window {
+	uint64_t sum, min, max;	/* ticks */
+	uint32_t count;
+	uint32_t missed;	/* ticks that began a whole period late, or not at all */
+	uint32_t bucket[BUCKET_COUNT];
+};
+
+/* A motor's position is held at its target by a PI controller, in 1/256 units. */
+struct servo {
+	int32_t position, speed, integral, target;
+};
+
+static struct window windows[2];
+static struct window *recording;	/* the interrupt's */
+static struct window *volatile finished;	/* handed from the interrupt to the report */
+static uint64_t total[BUCKET_COUNT];
+static uint64_t frequency, period, deadline;
+static uint32_t intid;
+static struct servo servo = { .target = 1000 * 256 };
+
+static uint32_t bucket_of(uint64_t ticks)
+{
+	uint32_t octave;
+
+	if (ticks < BUCKET_EXACT) {
+		return (uint32_t)ticks;
+	}
+	if (ticks > 0xffffffffu) {
+		ticks = 0xffffffffu;
+	}
+	octave = 31u - (uint32_t)__builtin_clz((uint32_t)ticks);
+	return BUCKET_EXACT + (octave - 5u) * BUCKET_OCTAVE +
+	       ((uint32_t)ticks >> (octave - 4u)) % BUCKET_OCTAVE;
+}
+
+/* The largest latency, in ticks, that falls into the bucket. */
+static uint64_t bucket_top(uint32_t bucket)
+{
+	const uint32_t index = bucket - BUCKET_EXACT;
+
+	if (bucket < BUCKET_EXACT) {
+		return bucket;
+	}
+	return ((BUCKET_OCTAVE + index % BUCKET_OCTAVE + 1ull) << (index / BUCKET_OCTAVE + 1)) - 1;
+}
+
+static void window_clear(struct window *window)
+{
+	*window = (struct window){ .min = UINT64_MAX };
+}
+
+static void window_record(struct window *window, uint64_t ticks)
+{
+	window->count++;
+	window->sum += ticks;
+	window->bucket[bucket_of(ticks)]++;
+	if (ticks < window->min) {
+		window->min = ticks;
+	}
+	if (ticks > window->max) {
+		window->max = ticks;
+	}
+}
+
+/* The latency that 99 of 100 ticks stay within, to the width of a bucket. */
+static uint64_t window_p99(const struct window *window)
+{
+	uint32_t sum = 0;
+	uint64_t top;
+
+	for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+		sum += window->bucket[i];
+		if ((uint64_t)sum * 100 >= (uint64_t)window->count * 99) {
+			top = bucket_top(i);
+			return top < window->max ? top : window->max;
+		}
+	}
+	return window->max;
+}
+
+static void servo_step(struct servo *s)
+{
+	const int32_t error = s->target - s->position;
+	int32_t force;
+
+	s->integral += error / 64;
+	force = error / 8 + s->integral / 16 - s->speed;
+	s->speed += force / 4;
+	s->position += s->speed / 16;
+	if (error > -256 && error < 256) {
+		s->target = -s->target;
+		s->integral = 0;
+	}
+}
+
+static void loop_run(uint64_t now)
+{
+	window_record(recording, now - deadline);
+	deadline += period;
+	if (now >= deadline) {
+		const uint64_t late = (now - deadline) / period + 1;
+
+		recording->missed += (uint32_t)late;
+		deadline += late * period;
+	}
+	timer_arm(deadline);
+	servo_step(&servo);
+	if (recording->count >= LOOP_HZ && finished == NULL) {
+		finished = recording;
+		recording = recording == &windows[0] ? &windows[1] : &windows[0];
+	}
+}
+
+void guest_irq(uint64_t now)
+{
+	const uint32_t taken = gic_acknowledge();
+
+	if (taken == intid) {
+		loop_run(now);
+	}
+	if (taken < GIC_SPURIOUS) {
+		gic_end(taken);
+	}
+}
+
+static void report_ns(struct line *line, const char *name, uint64_t ticks)
+{
+	line_text(line, name);
+	line_decimal(line, timer_ns(ticks, frequency));
+}
+
+/* Writes the report of a finished window, and gives the window back empty. */
+static void report_begin(struct line *line, struct window *window)
+{
+	line_begin(line);
+	line_text(line, "servo: ");
+	line_decimal(line, window->count);
+	line_text(line, " loops  latency ns");
+	report_ns(line, " min ", window->min);
+	report_ns(line, " avg ", window->sum / window->count);
+	report_ns(line, " p99 ", window_p99(window));
+	report_ns(line, " max ", window->max);
+	line_text(line, "  missed ");
+	line_decimal(line, window->missed);
+	line_text(line, "\n");
+	for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+		total[i] += window->bucket[i];
+	}
+	window_clear(window);
+	finished = NULL;
+}
+
+/* Writes the histogram's next line: a latency of few ticks, or an octave; false at its end. */
+static bool histogram_line(struct line *line, uint32_t *next)
+{
+	const uint32_t step = *next < BUCKET_EXACT ? 1 : BUCKET_OCTAVE;
+	uint64_t count = 0;
+
+	if (*next >= BUCKET_COUNT) {
+		return false;
+	}
+	for (uint32_t i = 0; i < step; i++) {
+		count += total[*next + i];
+	}
+	*next += step;
+	line_begin(line);
+	if (count > 0) {
+		line_text(line, "servo: within ");
+		line_decimal(line, bucket_top(*next - 1));
+		line_text(line, " ticks,");
+		report_ns(line, " ", bucket_top(*next - 1));
+		line_text(line, " ns: ");
+		line_decimal(line, count);
+		line_text(line, "\n");
+	}
+	return true;
+}
+
+/* Once a tick, in the slack behind it: one small piece of what there is to print. */
+static void report_step(struct line *line, uint32_t *histogram)
+{
+	if (line->sent < line->length) {
+		line_send(line, SEND_MAX);
+	} else if (finished != NULL) {
+		report_begin(line, finished);
+	} else if (!histogram_line(line, histogram) && console_read() == 'h') {
+		*histogram = 0;
+	}
+}
+
+void guest_main(const void *fdt)
+{
+	static struct line line;
+	uint32_t histogram = BUCKET_COUNT;
+
+	mmu_enable(fdt);
+	console_init(fdt);
+	recording = &windows[0];
+	window_clear(&windows[0]);
+	window_clear(&windows[1]);
+	frequency = read_cntfrq_el0();
+	period = frequency / LOOP_HZ;
+	intid = timer_intid(fdt);
+	if (!gic_init(fdt)) {
+		console_print("servo: the device tree has no interrupt controller\n");
+		return;
+	}
+	line_text(&line, "servo: 1 kHz loop, counter ");
+	line_decimal(&line, frequency);
+	line_text(&line, " Hz; h: histogram\n");
+	gic_enable(intid, TIMER_PRIORITY);
+	deadline = read_cntvct_el0() + period;
+	timer_arm(deadline);
+	cpu_irq_enable();
+	for (;;) {
+		cpu_wfi();
+		report_step(&line, &histogram);
+	}
+}
