@@ -55,15 +55,15 @@ GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir 
 KZC := $(B)/host/kzc
 KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c)
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
-FUZZERS := $(patsubst tests/host/%.c,$(B)/host/fuzz/%,$(wildcard tests/host/fuzz_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
-.PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzz size \
-	style fresh clean FORCE
+.PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
+	list-host-tests list-fuzzers size style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -125,7 +125,7 @@ $(2): $(1) $$(call links,$(1)) $(wildcard tests/host/*.h hv/*.h arch/*.h include
 endef
 $(foreach t,$(HOST_TESTS),$(eval $(call test_rule,$(t:$(B)/host/tests/%=tests/host/%.c),$(t),\
 	$(CC_HOST) $(CFLAGS_TEST),-lcmocka -lfdt)))
-$(foreach t,$(FUZZERS),$(eval $(call test_rule,$(t:$(B)/host/fuzz/%=tests/host/%.c),$(t),\
+$(foreach t,$(FUZZERS),$(eval $(call test_rule,$(t:$(B)/host/fuzz/%=tests/fuzz/%.c),$(t),\
 	clang -fsanitize=fuzzer $(CFLAGS_TEST) -Itools/kzc,-lconfuse -lfdt)))
 
 # ---- Boards and Linux ------------------------------------------------------------------------
@@ -136,19 +136,20 @@ build/boards/virt.dtb build/boards/virt-gicv2.dtb:
 	$(QEMU) -M virt,virtualization=on,gic-version=$(GICV),dtb-randomness=off,dumpdtb=$@ \
 		-cpu cortex-a53 -smp 4 -m 2G -nodefaults -display none >/dev/null
 
-build/boards/zcu102.dtb: $(wildcard $(DEBIAN)/usr/lib/linux-image-*/xilinx/zynqmp-zcu102-rev1.0.dtb)
+$(DEBIAN)/%:
+	@echo "$@ is missing: scripts/setup fetches it"; exit 1
+
+build/boards/zcu102.dtb: $(DEBIAN)/zcu102.dtb
 	@mkdir -p $(@D)
-	@test -n "$<" || { echo "$@: no Debian kernel package here: scripts/setup"; exit 1; }
 	cp $< $@
 
-build/linux/Image: $(wildcard $(DEBIAN)/boot/vmlinuz-*)
+build/linux/Image: $(DEBIAN)/Image
 	@mkdir -p $(@D)
-	@test -n "$<" || { echo "$@: no Debian kernel package here: scripts/setup"; exit 1; }
 	cp $< $@
 
-build/linux/initrd.gz: scripts/initrd guests/linux/init $(wildcard $(DEBIAN)/bin/busybox)
+build/linux/initrd.gz: scripts/initrd guests/linux/init $(DEBIAN)/busybox
 	@mkdir -p $(@D)
-	scripts/initrd $(DEBIAN)/bin/busybox guests/linux/init $@
+	scripts/initrd $(DEBIAN)/busybox guests/linux/init $@
 
 $(B)/images/%.img: demo/%.conf $(HV) $(KZC) $(GUESTS) $(BOARDS) $(LINUX)
 	@mkdir -p $(@D)
@@ -156,6 +157,11 @@ $(B)/images/%.img: demo/%.conf $(HV) $(KZC) $(GUESTS) $(BOARDS) $(LINUX)
 
 # ---- Checks ----------------------------------------------------------------------------------
 host-tests: $(HOST_TESTS)
+fuzzers: $(FUZZERS)
+list-host-tests:
+	@echo $(HOST_TESTS)
+list-fuzzers:
+	@echo $(FUZZERS)
 
 host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 	@fail=0; for t in $(HOST_TESTS); do ./$$t || fail=1; done; exit $$fail
