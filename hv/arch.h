@@ -80,6 +80,8 @@ void arch_irq_line(struct vm *vm, uint32_t intid, bool high);
 MUST_USE bool arch_uart_put(uint8_t c);
 /* -1 when its FIFO is empty. Reading it empty ends its interrupt. */
 int arch_uart_get(void);
+/* Call hv_uart_irq on the console core when the FIFO takes more; reading it empty ends that. */
+void arch_uart_notify(void);
 
 /* ---- Upwards ---- */
 

@@ -8,32 +8,63 @@
 #define HV_CONSOLE_H
 
 #include <stdarg.h>
+#include <kizami/blob.h>
 #include "types.h"
 
-#define CONSOLE_RING	1024u		/* bytes a VM; a power of two */
-#define CONSOLE_HV	KZ_VMS_MAX	/* the hypervisor's own channel */
+#define CONSOLE_RING	1024u		/* bytes a channel; a power of two */
+#define CONSOLE_LINE	160u		/* bytes of a line; a longer one is broken */
+#define CONSOLE_HV	KZ_VMS_MAX	/* the hypervisor's own channel; a VM's is its id */
 #define CONSOLE_ESCAPE	0x1d		/* Ctrl-] */
 
-/* Boot core, once, after `machine` is set up. */
+/* Boot core, once, after `machine` is set up: focus, console rings. hv_log works before it. */
 void console_init(void);
 
-/* Room in the channel's ring; one writer at a time (the caller's lock). */
-MUST_USE bool console_has_room(uint32_t channel);
-void console_put(uint32_t channel, uint8_t c);
+/*
+ * Console core, once, when it is up and before its first guest: the timer that
+ * serves console rings. Nothing is armed when no VM has one.
+ */
+void console_start(void);
 
 /*
- * Bring what the rings hold to the physical console, as far as it takes it.
- * Any core, no lock held; a call beside a running one makes that one go on.
+ * Room for `bytes` in the channel's ring? After a "no" to a PL011's VM,
+ * pl011_room follows when half of the ring is free. One writer at a time (the
+ * caller's lock).
  */
-void console_pump(void);
+MUST_USE bool console_has_room(uint32_t channel, uint32_t bytes);
 
-/* Write a line as the hypervisor ("kizami: ..."). Any core. %s %c %u %x %d, l for 64 bits. */
+/* Append to the channel's ring; dropped and counted when it is full. One writer at a time. */
+void console_put(uint32_t channel, uint8_t c);
+/* The same for `len` bytes, which show all together or not at all. */
+void console_write(uint32_t channel, const char *bytes, uint32_t len);
+
+/*
+ * Bring what the rings hold to the physical console, as far as it takes it, 4
+ * lines at most; hv_uart_irq brings the rest. Any core, no lock held; beside a
+ * running call on another core it lets that one do the work.
+ */
+void console_pump(uint32_t channel);
+
+/* Pump until all is out, 200 ms at most: before the machine stops. Any core. */
+void console_flush(void);
+
+/* The VM starts afresh: its console ring is empty. Any core, after its memory was scrubbed. */
+void console_ring_reset(uint32_t vm);
+
+/* Bytes typed for the VM, bytes (hypervisor: lines) written by it, that found no room. Any core. */
+uint32_t console_in_dropped(uint32_t channel);
+uint32_t console_out_dropped(uint32_t channel);
+
+/* Write a line as the hypervisor, without its newline: "[kizami] ...". Any core, no lock held. */
 void hv_log(const char *fmt, ...) PRINTF(1, 2);
 
-/* Format into buf, always NUL-terminated; returns the length that it needs. */
+/*
+ * Format into buf, always NUL-terminated; returns the length that it needs.
+ * %s %c %u %x %d %%, with l or ll, a width below 100, and the flags - and 0.
+ */
 size_t format_v(char *buf, size_t size, const char *fmt, va_list ap);
+size_t format(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);
 
-/* Print the status page into the hypervisor's channel. Console core. */
-void status_print(void);
+/* Line `n` of the status page; false behind its last one. Any core. */
+MUST_USE bool status_line(uint32_t n, char *buf, size_t size);
 
 #endif

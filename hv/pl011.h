@@ -10,24 +10,30 @@
 struct vm;
 struct vcpu;
 
-#define PL011_FIFO	16u		/* bytes of the receive FIFO */
+#define PL011_FIFO	16u		/* bytes of the receive FIFO that the guest sees */
+#define PL011_RX	256u		/* bytes that wait behind it: pasted text outruns a guest */
+#define PL011_REGS	11u		/* plain registers: offsets 0x20 to 0x48 */
 
 struct pl011 {
 	struct spinlock lock;		/* all below; taken before the lock of the interrupt model */
-	uint8_t rx[PL011_FIFO];
-	uint8_t rx_head, rx_count;
+	uint16_t rx_head, rx_count;
 	bool line;			/* interrupt line, as last driven */
-	uint16_t ris, imsc;		/* raw status and mask */
-	uint16_t cr, lcr_h, ibrd, fbrd, ifls, dmacr, ilpr;
+	uint16_t ris;			/* raw interrupt status */
+	uint16_t reg[PL011_REGS];
+	uint8_t rx[PL011_RX];
 };
 
 /* As after reset, input dropped, line low. Any core; the VM does not run. */
 void pl011_reset(struct vm *vm);
 
-/* mmio emulator: a->addr is the offset in the 4 KiB frame. */
+/*
+ * mmio emulator: a->addr is the offset in the 4 KiB frame. UNKNOWN for what is
+ * not an aligned access of 8, 16 or 32 bits; reserved registers read as zero.
+ * Pumps the console: no lock held.
+ */
 enum verdict pl011_access(struct vcpu *v, struct access *a);
 
-/* A byte typed for this VM; false when the FIFO is full. Console core. */
+/* A byte typed for this VM; false when there is no room. Console core. */
 MUST_USE bool pl011_input(struct vm *vm, uint8_t c);
 
 /* The console has room again after it was full. Any core. */

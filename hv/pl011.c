@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pl011.h"
+
+#include "arch.h"
+#include "console.h"
+
+/* Offsets, DDI 0183 3.2. */
+#define DR	0x000u
+#define FR	0x018u
+#define PLAIN	0x020u		/* here begin the registers of the table below */
+#define LCR_H	0x02cu
+#define CR	0x030u
+#define IFLS	0x034u
+#define IMSC	0x038u
+#define RIS	0x03cu
+#define MIS	0x040u
+#define ICR	0x044u
+#define ID	0xfe0u
+
+#define FR_CTS		BIT(0)
+#define FR_DSR		BIT(1)
+#define FR_DCD		BIT(2)
+#define FR_RXFE		BIT(4)
+#define FR_TXFF		BIT(5)
+#define FR_RXFF		BIT(6)
+#define FR_TXFE		BIT(7)
+#define LCR_H_FEN	BIT(4)
+#define CR_LBE		BIT(7)
+#define INT_RX		BIT(4)
+#define INT_TX		BIT(5)
+#define INT_RT		BIT(6)
+
+#define REG(u, offset)	((u)->reg[((offset) - PLAIN) / 4])
+
+/* Bits that can be written; 0 for what is not plain. */
+static const uint16_t writable[PL011_REGS] = {
+	0x00ff, 0xffff, 0x003f, 0x00ff,	/* ILPR, IBRD, FBRD, LCR_H */
+	0xff87, 0x003f, 0x07ff, 0x0000,	/* CR, IFLS, IMSC, RIS */
+	0x0000, 0x0000, 0x0007,		/* MIS, ICR, DMACR */
+};
+
+static const uint8_t ids[8] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
+
+/* ---- All with u->lock held ---- */
+
+static uint32_t fifo_depth(const struct pl011 *u)
+{
+	return (REG(u, LCR_H) & LCR_H_FEN) != 0 ? PL011_FIFO : 1;
+}
+
+/* Bytes that raise the receive interrupt, IFLS.RXIFLSEL (DDI 0183 3.3.9). */
+static uint32_t rx_trigger(const struct pl011 *u)
+{
+	static const uint8_t level[8] = { 2, 4, 8, 12, 14, 14, 14, 14 };
+
+	return fifo_depth(u) == 1 ? 1 : level[REG(u, IFLS) >> 3 & 7];
+}
+
+static void line_update(struct vm *vm)
+{
+	struct pl011 *u = &vm->uart;
+	bool line = (u->ris & REG(u, IMSC)) != 0;
+
+	if (u->line != line) {
+		u->line = line;
+		if (vm->cfg->console_intid != 0) {
+			arch_irq_line(vm, vm->cfg->console_intid, line);
+		}
+	}
+}
+
+/*
+ * The receive interrupts follow the FIFO, and ICR does not clear them while
+ * bytes wait: the timeout of 32 bit times is over at once.
+ */
+static void rx_update(struct pl011 *u)
+{
+	u->ris &= (uint16_t)~(INT_RX | INT_RT);
+	if (u->rx_count != 0) {
+		u->ris |= u->rx_count >= rx_trigger(u) ? INT_RX | INT_RT : INT_RT;
+	}
+}
+
+static bool rx_push(struct pl011 *u, uint8_t c)
+{
+	if (u->rx_count == PL011_RX) {
+		return false;
+	}
+	u->rx[(u->rx_head + u->rx_count++) % PL011_RX] = c;
+	rx_update(u);
+	return true;
+}
+
+static uint32_t rx_pop(struct pl011 *u)
+{
+	uint32_t c;
+
+	if (u->rx_count == 0) {
+		return 0;
+	}
+	c = u->rx[u->rx_head];
+	u->rx_head = (uint16_t)((u->rx_head + 1u) % PL011_RX);
+	u->rx_count--;
+	rx_update(u);
+	return c;
+}
+
+/*
+ * The transmit interrupt promises a whole FIFO: drivers send half of it without
+ * another look at FR.
+ */
+static void tx_update(struct vm *vm)
+{
+	struct pl011 *u = &vm->uart;
+
+	u->ris &= (uint16_t)~INT_TX;
+	if (console_has_room(vm->id, PL011_FIFO)) {
+		u->ris |= INT_TX;
+	}
+}
+
+static uint32_t fr_read(const struct vm *vm)
+{
+	const struct pl011 *u = &vm->uart;
+	uint32_t fr = FR_CTS | FR_DSR | FR_DCD;
+
+	if (u->rx_count == 0) {
+		fr |= FR_RXFE;
+	} else if (u->rx_count >= fifo_depth(u)) {
+		fr |= FR_RXFF;
+	}
+	return fr | (console_has_room(vm->id, 1) ? FR_TXFE : FR_TXFF);
+}
+
+static uint32_t reg_read(struct vm *vm, uint32_t offset)
+{
+	struct pl011 *u = &vm->uart;
+
+	switch (offset) {
+	case DR:
+		return rx_pop(u);
+	case FR:
+		return fr_read(vm);
+	case RIS:
+		return u->ris;
+	case MIS:
+		return u->ris & REG(u, IMSC);
+	default:
+		break;
+	}
+	if (offset >= ID) {
+		return ids[(offset - ID) / 4];
+	}
+	return offset - PLAIN < PL011_REGS * 4 ? REG(u, offset) : 0;
+}
+
+static void dr_write(struct vm *vm, uint8_t c)
+{
+	struct pl011 *u = &vm->uart;
+
+	if (UNLIKELY((REG(u, CR) & CR_LBE) != 0)) {
+		(void)rx_push(u, c);
+		u->ris |= INT_TX;
+	} else {
+		console_put(vm->id, c);
+		tx_update(vm);
+	}
+}
+
+static void reg_write(struct vm *vm, uint32_t offset, uint32_t value)
+{
+	struct pl011 *u = &vm->uart;
+	uint16_t old;
+
+	if (LIKELY(offset == DR)) {
+		dr_write(vm, (uint8_t)value);
+	} else if (offset == ICR) {
+		u->ris &= (uint16_t)~value;
+		rx_update(u);
+	} else if (offset - PLAIN < PL011_REGS * 4) {
+		old = REG(u, offset);
+		REG(u, offset) = (uint16_t)(value & writable[(offset - PLAIN) / 4]);
+		if (offset == LCR_H && ((old ^ value) & LCR_H_FEN) != 0) {
+			u->rx_count = 0;
+		}
+		rx_update(u);
+	}
+}
+
+/* ---- Public ---- */
+
+/* Bound: PL011_REGS. */
+void pl011_reset(struct vm *vm)
+{
+	struct pl011 *u = &vm->uart;
+
+	spin_lock(&u->lock);
+	for (uint32_t i = 0; i < PL011_REGS; i++) {
+		u->reg[i] = 0;
+	}
+	REG(u, CR) = 0x300;
+	REG(u, IFLS) = 0x12;
+	u->rx_count = 0;
+	u->ris = 0;
+	line_update(vm);
+	spin_unlock(&u->lock);
+}
+
+enum verdict pl011_access(struct vcpu *v, struct access *a)
+{
+	struct vm *vm = v->vm;
+	uint32_t offset = (uint32_t)a->addr;
+
+	if (a->fetch || a->size - 1u > 3 || (offset & 3) != 0) {
+		return UNKNOWN;
+	}
+	spin_lock(&vm->uart.lock);
+	if (a->write) {
+		reg_write(vm, offset, (uint32_t)a->value & (~0u >> (32 - 8 * a->size)));
+	} else {
+		a->value = reg_read(vm, offset) & (~0u >> (32 - 8 * a->size));
+	}
+	line_update(vm);
+	spin_unlock(&vm->uart.lock);
+	if (a->write && offset == DR) {
+		console_pump(vm->id);
+	}
+	return DONE;
+}
+
+bool pl011_input(struct vm *vm, uint8_t c)
+{
+	bool taken;
+
+	spin_lock(&vm->uart.lock);
+	taken = rx_push(&vm->uart, c);
+	line_update(vm);
+	spin_unlock(&vm->uart.lock);
+	return taken;
+}
+
+void pl011_room(struct vm *vm)
+{
+	spin_lock(&vm->uart.lock);
+	vm->uart.ris |= INT_TX;
+	line_update(vm);
+	spin_unlock(&vm->uart.lock);
+}
