@@ -14,6 +14,9 @@
 /* Switch the machine off (PSCI SYSTEM_OFF, DEN0022). Does not return. */
 _Noreturn void arch_machine_off(void);
 
+/* The core that runs this. */
+struct percpu *arch_this_cpu(void);
+
 /* Start core `cpu` in hv_secondary (PSCI CPU_ON). KZ_EINVAL: the firmware refused. */
 MUST_USE enum kz_err arch_cpu_start(uint32_t cpu);
 
@@ -73,6 +76,10 @@ void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a);
 
 /* Drive the level-sensitive line `intid` of the VM. Any core. */
 void arch_irq_line(struct vm *vm, uint32_t intid, bool high);
+
+/* The guest's distributor, and the redistributors of all its vCPUs; a->addr is the offset. */
+enum verdict arch_gicd_access(struct vcpu *v, struct access *a);
+enum verdict arch_gicr_access(struct vcpu *v, struct access *a);
 
 /* ---- The physical console ---- */
 

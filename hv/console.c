@@ -102,7 +102,7 @@ void console_put(uint32_t channel, uint8_t c)
 }
 
 /* Bound: len. */
-void console_write(uint32_t channel, const char *bytes, uint32_t len)
+COLD void console_write(uint32_t channel, const char *bytes, uint32_t len)
 {
 	struct channel *ch = &channels[channel];
 
@@ -149,7 +149,7 @@ static enum ending line_fill(struct channel *ch)
 }
 
 /* The next line of the status page, when the hypervisor has nothing else to say. */
-static enum ending status_fill(struct channel *ch)
+static COLD enum ending status_fill(struct channel *ch)
 {
 	uint32_t next = __atomic_load_n(&status_next, __ATOMIC_RELAXED);
 	char text[CONSOLE_LINE];
@@ -170,7 +170,7 @@ static enum ending status_fill(struct channel *ch)
 }
 
 /* Bound: the string; the caller keeps the sum below OUT_MAX. */
-static void out_text(const char *s)
+static COLD void out_text(const char *s)
 {
 	for (; *s != '\0'; s++) {
 		out[con.len++] = (uint8_t)*s;
@@ -178,7 +178,7 @@ static void out_text(const char *s)
 }
 
 /* Make the channel's line the one on the screen. */
-static void line_begin(uint32_t channel)
+static COLD void line_begin(uint32_t channel)
 {
 	if (con.shown != NONE || con.dirty) {
 		out_text("\r\x1b[K");
@@ -322,7 +322,7 @@ void console_pump(uint32_t channel)
 	(void)pump(BIT(channel));
 }
 
-void console_flush(void)
+COLD void console_flush(void)
 {
 	uint64_t start = arch_ticks();
 	uint64_t limit = arch_ticks_hz() / 1000 * FLUSH_MS;
@@ -355,7 +355,7 @@ void console_ring_reset(uint32_t vm)
 }
 
 /* Where the VM's console page lies. Bound: the regions of a VM. */
-static struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
+static COLD struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
 {
 	for (uint32_t i = 0; cfg->console == KZ_CONSOLE_RING && i < cfg->region_count; i++) {
 		const struct kz_cfg_region *r = &cfg->region[i];
@@ -377,7 +377,7 @@ static void ring_restart(uint32_t vm)
 }
 
 /* Move what the guest wrote to its channel. Bound: KZ_CONSOLE_OUT. */
-static void ring_drain(uint32_t vm)
+static COLD void ring_drain(uint32_t vm)
 {
 	struct kz_console_ring *page = rings[vm].page;
 	uint32_t head = __atomic_load_n(&page->out_head, __ATOMIC_ACQUIRE);
@@ -400,7 +400,7 @@ static void ring_drain(uint32_t vm)
 }
 
 /* A byte typed for the VM; false when its ring is full. */
-static bool ring_input(uint32_t vm, uint8_t c)
+static COLD bool ring_input(uint32_t vm, uint8_t c)
 {
 	struct kz_console_ring *page = rings[vm].page;
 	uint32_t tail, head;
@@ -424,7 +424,7 @@ static bool ring_input(uint32_t vm, uint8_t c)
 }
 
 /* Bound: the VMs. */
-void console_start(void)
+COLD void console_start(void)
 {
 	bool any = false;
 
@@ -449,7 +449,7 @@ void hv_timer(void)
 
 /* ---- Input: console core ---- */
 
-static void focus_set(uint32_t vm)
+static COLD void focus_set(uint32_t vm)
 {
 	const struct kz_cfg_vm *cfg = machine.vm[vm].cfg;
 
@@ -462,7 +462,7 @@ static void focus_set(uint32_t vm)
 }
 
 /* The next VM with a console. Bound: the VMs. */
-static void focus_next(void)
+static COLD void focus_next(void)
 {
 	if (focus == NONE) {
 		hv_log("console: no VM has one");
@@ -494,7 +494,7 @@ static void input_send(uint8_t c)
 }
 
 /* The key behind the escape key. */
-static void input_command(uint8_t c)
+static COLD void input_command(uint8_t c)
 {
 	if (c == CONSOLE_ESCAPE) {
 		input_send(c);
@@ -539,7 +539,7 @@ void hv_uart_irq(void)
 }
 
 /* Bound: the VMs. */
-void console_init(void)
+COLD void console_init(void)
 {
 	uint32_t first = NONE;
 

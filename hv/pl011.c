@@ -56,28 +56,26 @@ static uint32_t rx_trigger(const struct pl011 *u)
 	return fifo_depth(u) == 1 ? 1 : level[REG(u, IFLS) >> 3 & 7];
 }
 
-static void line_update(struct vm *vm)
+/*
+ * Bring the interrupt up to date after anything changed. The receive interrupts
+ * follow the FIFO, and ICR does not clear them while bytes wait: the timeout of
+ * 32 bit times is over at once.
+ */
+static NOINLINE void irq_update(struct vm *vm)
 {
 	struct pl011 *u = &vm->uart;
-	bool line = (u->ris & REG(u, IMSC)) != 0;
+	bool line;
 
+	u->ris &= (uint16_t)~(INT_RX | INT_RT);
+	if (u->rx_count != 0) {
+		u->ris |= u->rx_count >= rx_trigger(u) ? INT_RX | INT_RT : INT_RT;
+	}
+	line = (u->ris & REG(u, IMSC)) != 0;
 	if (u->line != line) {
 		u->line = line;
 		if (vm->cfg->console_intid != 0) {
 			arch_irq_line(vm, vm->cfg->console_intid, line);
 		}
-	}
-}
-
-/*
- * The receive interrupts follow the FIFO, and ICR does not clear them while
- * bytes wait: the timeout of 32 bit times is over at once.
- */
-static void rx_update(struct pl011 *u)
-{
-	u->ris &= (uint16_t)~(INT_RX | INT_RT);
-	if (u->rx_count != 0) {
-		u->ris |= u->rx_count >= rx_trigger(u) ? INT_RX | INT_RT : INT_RT;
 	}
 }
 
@@ -87,7 +85,6 @@ static bool rx_push(struct pl011 *u, uint8_t c)
 		return false;
 	}
 	u->rx[(u->rx_head + u->rx_count++) % PL011_RX] = c;
-	rx_update(u);
 	return true;
 }
 
@@ -101,7 +98,6 @@ static uint32_t rx_pop(struct pl011 *u)
 	c = u->rx[u->rx_head];
 	u->rx_head = (uint16_t)((u->rx_head + 1u) % PL011_RX);
 	u->rx_count--;
-	rx_update(u);
 	return c;
 }
 
@@ -176,14 +172,12 @@ static void reg_write(struct vm *vm, uint32_t offset, uint32_t value)
 		dr_write(vm, (uint8_t)value);
 	} else if (offset == ICR) {
 		u->ris &= (uint16_t)~value;
-		rx_update(u);
 	} else if (offset - PLAIN < PL011_REGS * 4) {
 		old = REG(u, offset);
 		REG(u, offset) = (uint16_t)(value & writable[(offset - PLAIN) / 4]);
 		if (offset == LCR_H && ((old ^ value) & LCR_H_FEN) != 0) {
 			u->rx_count = 0;
 		}
-		rx_update(u);
 	}
 }
 
@@ -202,7 +196,7 @@ void pl011_reset(struct vm *vm)
 	REG(u, IFLS) = 0x12;
 	u->rx_count = 0;
 	u->ris = 0;
-	line_update(vm);
+	irq_update(vm);
 	spin_unlock(&u->lock);
 }
 
@@ -220,7 +214,7 @@ enum verdict pl011_access(struct vcpu *v, struct access *a)
 	} else {
 		a->value = reg_read(vm, offset) & (~0u >> (32 - 8 * a->size));
 	}
-	line_update(vm);
+	irq_update(vm);
 	spin_unlock(&vm->uart.lock);
 	if (a->write && offset == DR) {
 		console_pump(vm->id);
@@ -234,7 +228,7 @@ bool pl011_input(struct vm *vm, uint8_t c)
 
 	spin_lock(&vm->uart.lock);
 	taken = rx_push(&vm->uart, c);
-	line_update(vm);
+	irq_update(vm);
 	spin_unlock(&vm->uart.lock);
 	return taken;
 }
@@ -243,6 +237,6 @@ void pl011_room(struct vm *vm)
 {
 	spin_lock(&vm->uart.lock);
 	vm->uart.ris |= INT_TX;
-	line_update(vm);
+	irq_update(vm);
 	spin_unlock(&vm->uart.lock);
 }

@@ -13,9 +13,14 @@
 static const char level_name[KZ_LEVELS][4] = { "hrt", "srt", "nrt" };
 static const char vm_state_name[][8] = { "stopped", "running", "halting" };
 static const char vcpu_state_name[][8] = { "off", "ready", "running" };
-static const char exit_name[EXIT_CLASSES][8] = {
-	"hcall", "mmio", "sysreg", "fault", "undef", "wfx", "irq", "maint", "kick",
-};
+
+/* The headings. Under the last one: enum exit_class in its order. */
+#define HEAD_CORES	"core  owner             level  state"
+#define HEAD_VMS	"vm name            lvl  state    cores            memory restarts  faults " \
+			"in-drop out-drop"
+#define HEAD_EXITS	"exits               hcall    mmio  sysreg   fault   undef     wfx     irq " \
+			"  maint    kick"
+_Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
 
 /* A line that grows. */
 struct row {
@@ -24,14 +29,14 @@ struct row {
 };
 
 /* Go on behind what format() wrote. */
-static void row_skip(struct row *r, size_t len)
+static COLD void row_skip(struct row *r, size_t len)
 {
 	len = min_u64(len, r->size - 1);
 	r->buf += len;
 	r->size -= len;
 }
 
-static void machine_line(struct row *r)
+static COLD void machine_line(struct row *r)
 {
 	const struct kz_cfg_machine *m = &machine.cfg->machine;
 	uint64_t hz = arch_ticks_hz();
@@ -39,12 +44,13 @@ static void machine_line(struct row *r)
 
 	(void)format(r->buf, r->size,
 		     "status: board %s, GICv%u, %u cores, %u VMs, console on core %u, "
-		     "up %lu.%03lu s", m->board, m->gic_version, m->cpu_count, machine.vm_count, m->console_cpu,
-		     (unsigned long)(now / hz), (unsigned long)(now % hz / (hz / 1000)));
+		     "up %lu.%03lu s", m->board, m->gic_version, m->cpu_count, machine.vm_count,
+		     m->console_cpu, (unsigned long)(now / hz),
+		     (unsigned long)(now % hz / (hz / 1000)));
 }
 
 /* The vCPU that lives on the core, or NULL. Bound: all vCPUs. */
-static const struct vcpu *core_owner(uint32_t core)
+static COLD const struct vcpu *core_owner(uint32_t core)
 {
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
 		const struct vm *vm = &machine.vm[i];
@@ -58,12 +64,12 @@ static const struct vcpu *core_owner(uint32_t core)
 	return NULL;
 }
 
-static void vcpu_name(char name[VCPU_NAME], const struct vcpu *v)
+static COLD void vcpu_name(char name[VCPU_NAME], const struct vcpu *v)
 {
 	(void)format(name, VCPU_NAME, "%s:%u", v->vm->cfg->name, v->id);
 }
 
-static void core_line(struct row *r, uint32_t core)
+static COLD void core_line(struct row *r, uint32_t core)
 {
 	const struct vcpu *v = core_owner(core);
 	const char *level = "-";
@@ -79,7 +85,7 @@ static void core_line(struct row *r, uint32_t core)
 }
 
 /* Bytes of RAM. Bound: the regions of a VM. */
-static uint64_t vm_memory(const struct kz_cfg_vm *cfg)
+static COLD uint64_t vm_memory(const struct kz_cfg_vm *cfg)
 {
 	uint64_t sum = 0;
 
@@ -90,7 +96,7 @@ static uint64_t vm_memory(const struct kz_cfg_vm *cfg)
 }
 
 /* Bound: the vCPUs of a VM. */
-static void vm_line(struct row *r, uint32_t id)
+static COLD void vm_line(struct row *r, uint32_t id)
 {
 	const struct vm *vm = &machine.vm[id];
 	const struct kz_cfg_vm *cfg = vm->cfg;
@@ -111,16 +117,7 @@ static void vm_line(struct row *r, uint32_t id)
 }
 
 /* Bound: EXIT_CLASSES. */
-static void exits_heading(struct row *r)
-{
-	row_skip(r, format(r->buf, r->size, "%-17s", "exits"));
-	for (uint32_t i = 0; i < EXIT_CLASSES; i++) {
-		row_skip(r, format(r->buf, r->size, " %7s", exit_name[i]));
-	}
-}
-
-/* Bound: EXIT_CLASSES. */
-static void exits_line(struct row *r, const struct vcpu *v)
+static COLD void exits_line(struct row *r, const struct vcpu *v)
 {
 	char name[VCPU_NAME];
 
@@ -134,7 +131,7 @@ static void exits_line(struct row *r, const struct vcpu *v)
 }
 
 /* The n-th vCPU of all, or NULL. Bound: the VMs. */
-static const struct vcpu *vcpu_nth(uint32_t n)
+static COLD const struct vcpu *vcpu_nth(uint32_t n)
 {
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
 		uint32_t count = machine.vm[i].cfg->vcpu_count;
@@ -147,7 +144,7 @@ static const struct vcpu *vcpu_nth(uint32_t n)
 	return NULL;
 }
 
-bool status_line(uint32_t n, char *buf, size_t size)
+COLD bool status_line(uint32_t n, char *buf, size_t size)
 {
 	struct row r = { buf, size };
 	uint32_t cores = machine.cfg->machine.cpu_count;
@@ -157,16 +154,15 @@ bool status_line(uint32_t n, char *buf, size_t size)
 	if (n == 0) {
 		machine_line(&r);
 	} else if (n == 1) {
-		(void)format(buf, size, "core  %-18s%-7s%s", "owner", "level", "state");
+		(void)format(buf, size, HEAD_CORES);
 	} else if (n < 2 + cores) {
 		core_line(&r, n - 2);
 	} else if (n == 2 + cores) {
-		(void)format(buf, size, "vm %-16s%-5s%-9s%-16s%7s%9s%8s%8s%9s", "name", "lvl", "state",
-			     "cores", "memory", "restarts", "faults", "in-drop", "out-drop");
+		(void)format(buf, size, HEAD_VMS);
 	} else if (n < 3 + cores + vms) {
 		vm_line(&r, n - 3 - cores);
 	} else if (n == 3 + cores + vms) {
-		exits_heading(&r);
+		(void)format(buf, size, HEAD_EXITS);
 	} else {
 		v = vcpu_nth(n - 4 - cores - vms);
 		if (v == NULL) {
