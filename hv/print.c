@@ -48,7 +48,7 @@ static COLD void text_number(struct text *t, uint64_t v, uint32_t base, bool neg
 	char digits[DIGITS_MAX + 2];
 	uint32_t end = DIGITS_MAX + 1;
 	uint32_t at = end;
-	uint32_t least = t->zero && !t->left ? t->width - negative : 1;
+	uint32_t least = t->zero && !t->left && t->width != 0 ? t->width - negative : 1;
 
 	digits[at] = '\0';
 	do {

@@ -1,31 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the host's port keeps in each VM, vCPU and core: all of it there to be read by a test. */
+/*
+ * The host's port: a small machine that does what hv/arch.h says and nothing
+ * else, checks that it is used as hv/arch.h says, and whose state a test reads.
+ */
 #ifndef ARCH_TYPES_H
 #define ARCH_TYPES_H
 
+#include <setjmp.h>
 #include <kizami/blob.h>
 #include "types.h"
 
+struct percpu;
+struct vcpu;
+
 struct arch_vm {
-	bool ready;			/* arch_vm_init was called */
+	uint32_t inits, resets;		/* calls of arch_vm_init, _reset */
 	bool revoked;			/* between arch_vm_revoke and arch_vm_grant */
-	uint32_t resets;
+	uint32_t revokes;
 	uint64_t line[(KZ_INTID_MAX + 63) / 64];	/* level of each interrupt line */
-	uint32_t edges;			/* calls of arch_irq_line */
+	uint32_t edges;			/* changes of them */
 };
 
 struct arch_vcpu {
-	bool parked;
-	uint32_t resets;		/* calls of arch_vcpu_reset */
-	uint32_t parks, syncs;
+	bool parked;			/* by arch_vcpu_park, until arch_vcpu_reset */
+	uint32_t resets, parks, syncs;	/* calls */
 	uint64_t pc, x0;
-	uint32_t aborts;		/* external aborts injected */
+	uint32_t aborts;		/* external aborts that were injected */
 	uint64_t abort_addr;		/* of the last one */
 };
 
 struct arch_percpu {
-	uint32_t kicks;			/* calls of arch_cpu_kick for this core */
+	uint32_t kicks;			/* calls of arch_cpu_kick for this core; atomic */
+	uint32_t woken;			/* of these: arch_cpu_wait has seen them */
 	uint32_t waits;			/* calls of arch_cpu_wait */
+	bool started;			/* by arch_cpu_start */
 };
+
+#define HOST_OUT_MAX	(1u << 20)
+#define HOST_IN_MAX	4096u
+#define HOST_RAM_PA	0x40000000ull
+#define HOST_RAM_SIZE	(1u << 20)
+
+struct host {
+	uint64_t ticks;			/* what arch_ticks says; each call adds 1 */
+	uint64_t timer[KZ_CPUS_MAX];	/* tick at which it is due; 0: not armed */
+	/* The UART. */
+	uint8_t out[HOST_OUT_MAX];	/* all that was ever put */
+	uint32_t out_len;
+	uint32_t room;			/* bytes that its FIFO takes, atomic */
+	bool notify;			/* arch_uart_notify's interrupt is on, atomic */
+	uint8_t in[HOST_IN_MAX];
+	uint32_t in_head, in_len;
+	uint8_t *ram;			/* HOST_RAM_SIZE bytes at HOST_RAM_PA */
+	struct percpu *cpu;		/* KZ_CPUS_MAX of them */
+	jmp_buf *leave;			/* where arch_machine_off and an endless sleep end */
+};
+extern struct host host;
+
+enum { HOST_RETURNED, HOST_OFF, HOST_ASLEEP, HOST_PANIC };	/* longjmp values */
+
+/* A machine as after power-on, without a VM, and a UART that takes everything. */
+void host_reset(void);
+/* The calling thread is this core from here. */
+void host_become(uint32_t cpu);
+/* A byte arrives at the UART; its interrupt is up to the test. */
+void host_type(uint8_t c);
+/* What vcpu_next returns on that core; NULL: it sleeps, and nothing is there to wake it. */
+struct vcpu *host_next(uint32_t cpu);
 
 #endif

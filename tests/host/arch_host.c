@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch.h"
+
+struct host host;
+static _Thread_local uint32_t this_cpu;
+
+/* Also defined where a test links hv/main.c or its like. */
+__attribute__((weak)) struct machine machine;
+
+void host_reset(void)
+{
+	uint8_t *ram = host.ram;
+	struct percpu *cpu = host.cpu;
+
+	memset(&host, 0, sizeof(host));
+	memset(&machine, 0, sizeof(machine));
+	host.room = UINT32_MAX;
+	host.ram = ram != NULL ? ram : aligned_alloc(4096, HOST_RAM_SIZE);
+	host.cpu = cpu != NULL ? cpu : calloc(KZ_CPUS_MAX, sizeof(*cpu));
+	assert(host.ram != NULL && host.cpu != NULL);
+	memset(host.ram, 0xa5, HOST_RAM_SIZE);
+	memset(host.cpu, 0, KZ_CPUS_MAX * sizeof(*host.cpu));
+	for (uint32_t i = 0; i < KZ_CPUS_MAX; i++) {
+		host.cpu[i].id = i;
+	}
+	this_cpu = 0;
+}
+
+void host_become(uint32_t cpu)
+{
+	this_cpu = cpu;
+}
+
+void host_type(uint8_t c)
+{
+	assert(host.in_len < HOST_IN_MAX);
+	host.in[(host.in_head + host.in_len++) % HOST_IN_MAX] = c;
+}
+
+struct vcpu *host_next(uint32_t cpu)
+{
+	jmp_buf here;
+	struct vcpu *volatile v = NULL;
+
+	this_cpu = cpu;
+	host.leave = &here;
+	if (setjmp(here) == HOST_RETURNED) {
+		v = vcpu_next(&host.cpu[cpu]);
+	}
+	host.leave = NULL;
+	return v;
+}
+
+static _Noreturn void host_leave(int why)
+{
+	assert(host.leave != NULL);
+	longjmp(*host.leave, why);
+}
+
+/* The contract of a call that belongs to the vCPU's own core. */
+static void check_own(const struct vcpu *v)
+{
+	assert(v->cpu == &host.cpu[this_cpu]);
+}
+
+/* ---- Machine and cores ---- */
+
+void arch_machine_off(void)
+{
+	host_leave(HOST_OFF);
+}
+
+struct percpu *arch_this_cpu(void)
+{
+	return &host.cpu[this_cpu];
+}
+
+enum kz_err arch_cpu_start(uint32_t cpu)
+{
+	assert(cpu < KZ_CPUS_MAX && cpu != this_cpu && !host.cpu[cpu].arch.started);
+	host.cpu[cpu].arch.started = true;
+	return KZ_OK;
+}
+
+void arch_cpu_kick(uint32_t cpu)
+{
+	assert(cpu < KZ_CPUS_MAX);
+	__atomic_fetch_add(&host.cpu[cpu].arch.kicks, 1, __ATOMIC_RELEASE);
+}
+
+void arch_cpu_wait(void)
+{
+	struct arch_percpu *me = &host.cpu[this_cpu].arch;
+	uint32_t kicks = __atomic_load_n(&me->kicks, __ATOMIC_ACQUIRE);
+
+	me->waits++;
+	if (me->woken == kicks) {
+		host_leave(HOST_ASLEEP);
+	}
+	me->woken = kicks;
+}
+
+uint64_t arch_ticks(void)
+{
+	return __atomic_fetch_add(&host.ticks, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t arch_ticks_hz(void)
+{
+	return 1000000;
+}
+
+void arch_timer_arm(uint64_t ticks)
+{
+	host.timer[this_cpu] = host.ticks + ticks;
+}
+
+void hv_panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	host_leave(HOST_PANIC);
+}
+
+/* ---- Memory ---- */
+
+void *arch_ptr(pa_t at)
+{
+	assert(at.v - HOST_RAM_PA < HOST_RAM_SIZE);
+	return host.ram + (at.v - HOST_RAM_PA);
+}
+
+void arch_mem_zero(void *to, uint64_t size)
+{
+	assert(size % 64 == 0 && (uintptr_t)to % 64 == 0);
+	memset(to, 0, size);
+}
+
+void arch_mem_copy(void *to, const void *from, uint64_t size)
+{
+	assert(size % 64 == 0 && (uintptr_t)to % 64 == 0);
+	memcpy(to, from, size);
+}
+
+/* ---- VMs and vCPUs ---- */
+
+enum kz_err arch_vm_init(struct vm *vm)
+{
+	assert(vm->arch.inits == 0);
+	vm->arch.inits++;
+	return KZ_OK;
+}
+
+/* The contract of what must not meet a running guest. */
+static void check_parked(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
+		assert(vm->vcpu[i].arch.resets == vm->vcpu[i].arch.parks);
+	}
+}
+
+void arch_vm_reset(struct vm *vm)
+{
+	check_parked(vm);
+	memset(vm->arch.line, 0, sizeof(vm->arch.line));
+	vm->arch.resets++;
+}
+
+void arch_vm_revoke(struct vm *vm)
+{
+	vm->arch.revoked = true;
+	vm->arch.revokes++;
+}
+
+void arch_vm_grant(struct vm *vm)
+{
+	check_parked(vm);
+	vm->arch.revoked = false;
+}
+
+void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
+{
+	check_own(v);
+	assert(v->arch.resets == v->arch.parks);
+	v->arch.resets++;
+	v->arch.parked = false;
+	v->arch.pc = entry;
+	v->arch.x0 = arg;
+}
+
+void arch_vcpu_park(struct vcpu *v)
+{
+	check_own(v);
+	assert(v->arch.resets == v->arch.parks + 1);
+	v->arch.parks++;
+	v->arch.parked = true;
+}
+
+void arch_vcpu_sync(struct vcpu *v)
+{
+	check_own(v);
+	v->arch.syncs++;
+}
+
+uint64_t arch_vcpu_pc(const struct vcpu *v)
+{
+	return v->arch.pc;
+}
+
+void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a)
+{
+	check_own(v);
+	v->arch.aborts++;
+	v->arch.abort_addr = a->addr;
+}
+
+/* ---- Interrupts ---- */
+
+void arch_irq_line(struct vm *vm, uint32_t intid, bool high)
+{
+	uint64_t bit = BIT64(intid % 64);
+	uint64_t *word = &vm->arch.line[intid / 64];
+
+	assert(intid >= 32 && intid < KZ_INTID_MAX);
+	if (((*word & bit) != 0) != high) {
+		vm->arch.edges++;
+	}
+	*word = high ? *word | bit : *word & ~bit;
+}
+
+/* The frames answer with their name and the offset. */
+enum verdict arch_gicd_access(struct vcpu *v, struct access *a)
+{
+	(void)v;
+	a->value = 0xd0000000u | a->addr;
+	return DONE;
+}
+
+enum verdict arch_gicr_access(struct vcpu *v, struct access *a)
+{
+	(void)v;
+	a->value = 0xa0000000u | a->addr;
+	return DONE;
+}
+
+/* ---- The UART ---- */
+
+bool arch_uart_put(uint8_t c)
+{
+	if (__atomic_load_n(&host.room, __ATOMIC_RELAXED) == 0) {
+		return false;
+	}
+	assert(host.out_len < HOST_OUT_MAX);
+	__atomic_fetch_sub(&host.room, 1, __ATOMIC_RELAXED);
+	host.out[host.out_len++] = c;
+	return true;
+}
+
+int arch_uart_get(void)
+{
+	int c;
+
+	if (host.in_len == 0) {
+		__atomic_store_n(&host.notify, false, __ATOMIC_RELAXED);
+		return -1;
+	}
+	c = host.in[host.in_head];
+	host.in_head = (host.in_head + 1) % HOST_IN_MAX;
+	host.in_len--;
+	return c;
+}
+
+void arch_uart_notify(void)
+{
+	__atomic_store_n(&host.notify, true, __ATOMIC_RELAXED);
+}
