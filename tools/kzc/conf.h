@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration's text, taken apart: each value as it was written, with its line. */
+#ifndef KZC_CONF_H
+#define KZC_CONF_H
+
+#include "diag.h"
+
+#define CONF_VMS_MAX 64u	/* how many are read, so that "too many" can be said of them */
+
+struct conf_text {
+	const char *s;		/* NULL: not given */
+	int line;
+};
+
+struct conf_list {
+	struct conf_text *item;
+	unsigned count;
+	int line;		/* 0: not given */
+};
+
+/* The keys are explained in docs/config.md. */
+struct conf_vm {
+	struct conf_text name;
+	struct conf_text level, memory, memory_at, image, ramdisk, cmdline, dtb;
+	struct conf_text dma, console, on_fault, sgi;
+	struct conf_text gicd_at, gicc_at, gicr_at, console_at;
+	struct conf_list cpus, devices, clocks;
+};
+
+struct conf {
+	struct conf_text board, cores, ram;
+	struct conf_vm vm[CONF_VMS_MAX];
+	unsigned vm_count;
+};
+
+/* A board file (boards/NAME.conf). */
+struct conf_board {
+	struct conf_text dtb, qemu, ram, gic_lines, console;
+	struct conf_list clocks;
+};
+
+/*
+ * conf_parse, conf_parse_board - parse text (NUL-ended, size bytes; it is changed). What is
+ * wrong goes to d; false when the text could not be read to its end.
+ */
+bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out);
+bool conf_parse_board(struct diag *d, char *text, size_t size, struct conf_board *out);
+
+/* conf_number - "123", "0x7b". False when it is not one. */
+bool conf_number(const char *text, uint64_t *out);
+
+/* conf_size - a number of bytes; K, M and G are powers of 1024. */
+bool conf_size(const char *text, uint64_t *out);
+
+/* conf_rate - a frequency in Hz; K, M and G are powers of 1000, "Hz" may follow. */
+bool conf_rate(const char *text, uint64_t *out);
+
+#endif

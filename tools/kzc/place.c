@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where everything lies in a VM's addresses, and at last in the blob. */
+#include <string.h>
+
+#include "tree.h"
+
+#define SPI_MIN		32u
+#define CONSOLE_INTID	33u
+#define LINES_MIN	64u
+#define TREE_SLACK	64u	/* node names grow with addresses */
+
+struct part {
+	const char *what;
+	const char *key;	/* what moves it */
+	uint64_t base, size;
+	int line;
+};
+
+/* ---- The VM's memory ---- */
+
+/* From the top of the VM's memory down: tree, console ring, ramdisk. */
+static void top_place(struct vm *vm)
+{
+	uint64_t at = vm->base + vm->size;
+
+	if (vm->tree >= 0) {
+		struct piece *p = &vm->piece[vm->tree];
+
+		at -= ALIGN_UP(p->slot, KZ_PAGE_SIZE);
+		p->ipa = at;
+		vm->cfg.arg = at;
+	}
+	if (vm->cfg.console == KZ_CONSOLE_RING) {
+		at -= KZ_CONSOLE_SIZE;
+		vm->cfg.console_ipa = at;
+	}
+	if (vm->ramdisk >= 0) {
+		struct piece *p = &vm->piece[vm->ramdisk];
+
+		at = (at - p->size) & ~(KZ_PAGE_SIZE - 1ull);
+		p->ipa = at;
+	}
+}
+
+/* What the VM needs at the top of its memory. */
+static uint64_t top_size(const struct vm *vm)
+{
+	uint64_t size = (vm->cfg.console == KZ_CONSOLE_RING) ? KZ_CONSOLE_SIZE : 0;
+
+	if (vm->tree >= 0) {
+		size += ALIGN_UP(vm->piece[vm->tree].slot, KZ_PAGE_SIZE);
+	}
+	if (vm->ramdisk >= 0) {
+		size += ALIGN_UP(vm->piece[vm->ramdisk].size, KZ_PAGE_SIZE);
+	}
+	return size;
+}
+
+static bool image_place(struct sys *s, struct vm *vm)
+{
+	const struct conf_vm *c = vm->conf;
+	uint64_t top = top_size(vm);
+
+	if ((vm->kind == GUEST_LINUX) && ((vm->base % MIB2) != 0)) {
+		diag_error(&s->diag, c->memory_at.line, "memory_at is 0x%llx, but image %s, a Linux "
+			   "Image, wants a multiple of 2M", (unsigned long long)vm->base,
+			   c->image.s);
+		return false;
+	}
+	for (unsigned i = 0; i < vm->image_count; i++) {
+		struct piece *p = &vm->piece[i];
+		uint64_t rel = (vm->kind == GUEST_ELF) ? p->at - vm->base : p->at;
+
+		if ((vm->kind == GUEST_ELF) && ((p->at < vm->base) || (rel > vm->size) ||
+						(p->run_size > vm->size - rel))) {
+			diag_error(&s->diag, c->image.line, "image %s is linked for 0x%llx to "
+				   "0x%llx, but vm '%s' has its memory at 0x%llx to 0x%llx: link it "
+				   "there, or change memory_at or memory", c->image.s,
+				   (unsigned long long)p->at,
+				   (unsigned long long)(p->at + p->run_size), c->name.s,
+				   (unsigned long long)vm->base,
+				   (unsigned long long)(vm->base + vm->size));
+			return false;
+		}
+		if ((rel > vm->size) || (p->run_size > vm->size - rel) ||
+		    (top > vm->size - rel - p->run_size)) {
+			uint64_t need = rel + p->run_size + top;
+
+			diag_error(&s->diag, c->memory.line, "memory is %lluK, too small for vm "
+				   "'%s': its image, ramdisk and device tree need %lluK",
+				   (unsigned long long)(vm->size >> 10), c->name.s,
+				   (unsigned long long)(ALIGN_UP(need, KZ_PAGE_SIZE) >> 10));
+			return false;
+		}
+		p->ipa = vm->base + rel;
+	}
+	return true;
+}
+
+/* The pieces of an ELF image may be anywhere, so may its entry. */
+static bool entry_place(struct sys *s, struct vm *vm)
+{
+	const struct conf_vm *c = vm->conf;
+
+	vm->cfg.entry = (vm->kind == GUEST_ELF) ? vm->entry_at : vm->base + vm->entry_at;
+	for (unsigned i = 0; i < vm->image_count; i++) {
+		const struct piece *p = &vm->piece[i];
+
+		for (unsigned j = 0; j < i; j++) {
+			const struct piece *q = &vm->piece[j];
+
+			if ((p->ipa < q->ipa + q->run_size) && (q->ipa < p->ipa + p->run_size)) {
+				diag_error(&s->diag, c->image.line, "image %s has two segments at "
+					   "0x%llx", c->image.s, (unsigned long long)
+					   ((p->ipa > q->ipa) ? p->ipa : q->ipa));
+				return false;
+			}
+		}
+	}
+	if (((vm->cfg.entry % 4) != 0) || (vm->cfg.entry < vm->base) ||
+	    (vm->cfg.entry - vm->base > vm->size - 4)) {
+		diag_error(&s->diag, c->image.line, "image %s has its entry at 0x%llx, outside the "
+			   "memory of vm '%s'", c->image.s, (unsigned long long)vm->cfg.entry,
+			   c->name.s);
+		return false;
+	}
+	return true;
+}
+
+void place_vm(struct sys *s, struct vm *vm)
+{
+	vm->ok = false;
+	if ((vm->size == 0) || (vm->image_count == 0)) {
+		return;
+	}
+	if (vm->size > (1ull << KZ_IPA_BITS) - vm->base) {
+		diag_error(&s->diag, (vm->conf->memory_at.line != 0) ? vm->conf->memory_at.line :
+			   vm->conf->memory.line, "the memory of vm '%s' ends above 0x%llx",
+			   vm->conf->name.s, 1ull << KZ_IPA_BITS);
+		return;
+	}
+	if (image_place(s, vm)) {
+		top_place(vm);
+		vm->ok = entry_place(s, vm);
+	}
+}
+
+/* The tree's piece: the user's own, or a generated one, whose size is all that counts yet. */
+static void tree_add(struct sys *s, struct vm *vm)
+{
+	const struct conf_text *own = &vm->conf->dtb;
+	struct bytes tree = { NULL, 0 };
+	struct piece *p;
+
+	if (own->s != NULL) {
+		const struct bytes *f = sys_file(s, "dtb", *own);
+
+		if ((f != NULL) && !dt_open(f)) {
+			diag_error(&s->diag, own->line, "dtb %s is not a flattened device tree (dtc "
+				   "-O dtb makes one)", own->s);
+		} else if (f != NULL) {
+			tree = *f;
+		}
+	} else {
+		tree = tree_make(s, vm);
+	}
+	if (tree.data == NULL) {
+		return;
+	}
+	vm->tree = (int)vm->piece_count;
+	p = &vm->piece[vm->piece_count];
+	vm->piece_count++;
+	p->what = "device tree";
+	p->data = tree.data;
+	p->size = tree.size;
+	p->slot = tree.size + ((own->s == NULL) ? TREE_SLACK : 0);
+	p->run_size = p->slot;
+}
+
+/* ---- Interrupts ---- */
+
+static bool irq_is_own(const struct vm *vm, uint32_t intid)
+{
+	for (unsigned i = 0; i < vm->cfg.irq_count; i++) {
+		if (vm->cfg.irq[i].intid == intid) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* An SPI that no device of the board has: above those first, then between them. */
+static uint32_t spi_free(struct sys *s, const uint8_t *taken)
+{
+	const struct kz_cfg_machine *m = &s->board.m;
+	uint32_t end = (m->gic_lines < KZ_INTID_MAX) ? m->gic_lines : KZ_INTID_MAX;
+	uint32_t top = end;
+
+	while ((top > SPI_MIN) && (taken[top - 1] == 0)) {
+		top--;
+	}
+	for (uint32_t i = 0; i < end - SPI_MIN; i++) {
+		uint32_t intid = (top + i < end) ? top + i : top - 1 - (i - (end - top));
+
+		if (taken[intid] == 0) {
+			return intid;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The consoles' interrupts. A hard real-time VM takes its interrupts from the machine's
+ * distributor, so its console needs an SPI there that nothing else drives.
+ */
+static void consoles_place(struct sys *s)
+{
+	uint8_t taken[KZ_INTID_MAX + 4];
+
+	memcpy(taken, s->board.spi_used, sizeof(taken));
+	taken[s->board.m.uart_intid] = 1;
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		struct vm *vm = &s->vm[v];
+		uint32_t intid = CONSOLE_INTID;
+
+		if (vm->cfg.console != KZ_CONSOLE_PL011) {
+			continue;
+		}
+		if (vm->cfg.level == KZ_HRT) {
+			intid = spi_free(s, taken);
+			taken[intid] = 1;
+			if (intid == 0) {
+				diag_error(&s->diag, vm->conf->name.line, "there is no free interrupt "
+					   "for the console of vm '%s': console = ring needs none",
+					   vm->conf->name.s);
+			}
+		}
+		while ((vm->cfg.level != KZ_HRT) && irq_is_own(vm, intid)) {
+			intid++;
+		}
+		vm->cfg.console_intid = intid;
+	}
+}
+
+static void lines_place(struct vm *vm)
+{
+	uint32_t top = vm->cfg.console_intid;
+
+	for (unsigned i = 0; i < vm->cfg.irq_count; i++) {
+		top = (vm->cfg.irq[i].intid > top) ? vm->cfg.irq[i].intid : top;
+	}
+	vm->cfg.irq_lines = (top / 32 + 1) * 32;
+	if (vm->cfg.irq_lines < LINES_MIN) {
+		vm->cfg.irq_lines = LINES_MIN;
+	}
+}
+
+/* ---- The VM's addresses ---- */
+
+static unsigned parts_list(struct sys *s, const struct vm *vm, struct part *part)
+{
+	const struct conf_vm *c = vm->conf;
+	bool v3 = (s->board.m.gic_version == 3);
+	unsigned n = 0;
+
+	part[n++] = (struct part){ "memory", "memory_at", vm->base, vm->size, c->memory.line };
+	part[n++] = (struct part){ "distributor", "gicd_at", vm->cfg.gicd_ipa,
+				   v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, c->gicd_at.line };
+	part[n++] = (struct part){ v3 ? "redistributors" : "CPU interface",
+				   v3 ? "gicr_at" : "gicc_at", vm->cfg.gicc_ipa,
+				   v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
+				   v3 ? c->gicr_at.line : c->gicc_at.line };
+	if (vm->cfg.console == KZ_CONSOLE_PL011) {
+		part[n++] = (struct part){ "console", "console_at", vm->cfg.console_ipa,
+					   KZ_CONSOLE_SIZE, c->console_at.line };
+	}
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		const struct device *dev = &vm->device[i];
+
+		for (unsigned k = 0; k < dev->reg_count; k++) {
+			part[n++] = (struct part){ dev->name, NULL, dev->reg[k].base,
+						   dev->reg[k].size, dev->line };
+		}
+	}
+	return n;
+}
+
+static void parts_check(struct sys *s, const struct vm *vm)
+{
+	struct part part[4 + DEVICES_MAX * DEVICE_REGS_MAX];
+	unsigned n = parts_list(s, vm, part);
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct part *a = &part[i];
+
+		if (a->size > (1ull << KZ_IPA_BITS) - a->base) {
+			diag_error(&s->diag, a->line, "the %s of vm '%s' at 0x%llx ends above "
+				   "0x%llx: %s moves it", a->what, vm->conf->name.s,
+				   (unsigned long long)a->base, 1ull << KZ_IPA_BITS, a->key);
+		}
+		for (unsigned j = 0; j < i; j++) {
+			const struct part *b = &part[j];
+			const struct part *moved = (a->key != NULL) ? a : b;
+
+			if ((moved->key == NULL) || (a->base >= b->base + b->size) ||
+			    (b->base >= a->base + a->size)) {
+				continue;
+			}
+			diag_error(&s->diag, (a->line != 0) ? a->line :
+				   (b->line != 0) ? b->line : vm->conf->name.line,
+				   "in vm '%s', %s (0x%llx, 0x%llx bytes) and %s (0x%llx, 0x%llx "
+				   "bytes) overlap: %s moves the %s", vm->conf->name.s, a->what,
+				   (unsigned long long)a->base, (unsigned long long)a->size, b->what,
+				   (unsigned long long)b->base, (unsigned long long)b->size,
+				   moved->key, moved->what);
+		}
+	}
+}
+
+/* ---- The blob ---- */
+
+/* How many translation tables stage 2 takes, the root included: 4 KiB granule, 512 entries. */
+static unsigned tables_count(const struct vm *vm)
+{
+	uint64_t seen1[KZ_REGIONS_MAX * 2];	/* GiB that have a table, */
+	uint64_t seen2[KZ_REGIONS_MAX * 4];	/* and 2 MiB that have one */
+	unsigned n1 = 0;
+	unsigned n2 = 0;
+	unsigned count = 1;
+
+	for (unsigned i = 0; i < vm->cfg.region_count; i++) {
+		const struct kz_cfg_region *r = &vm->cfg.region[i];
+		uint64_t ends[2] = { r->ipa, r->ipa + r->size };
+		bool big = (((r->ipa ^ r->pa) % GIB1) == 0);
+		bool mid = (((r->ipa ^ r->pa) % MIB2) == 0);
+		uint64_t at;
+
+		/* Without alignment each GiB, and each 2 MiB, needs its table. */
+		if (!mid) {
+			count += (unsigned)(r->size / MIB2);
+		}
+		if (!big) {
+			count += (unsigned)(r->size / GIB1);
+		}
+		for (unsigned e = 0; e < 2; e++) {
+			bool new1 = (!big || ((ends[e] % GIB1) != 0));
+			bool new2 = (!mid || ((ends[e] % MIB2) != 0));
+
+			at = (ends[e] - e) / GIB1;
+			for (unsigned k = 0; k < n1; k++) {
+				new1 = new1 && (seen1[k] != at);
+			}
+			if (new1) {
+				seen1[n1++] = at;
+			}
+			at = (ends[e] - e) / MIB2;
+			for (unsigned k = 0; k < n2; k++) {
+				new2 = new2 && (seen2[k] != at);
+			}
+			if (new2) {
+				seen2[n2++] = at;
+			}
+		}
+	}
+	return count + n1 + n2;
+}
+
+static void blob_fill(struct vm *vm)
+{
+	struct kz_cfg_region *ram = &vm->cfg.region[0];
+
+	ram->ipa = vm->base;
+	ram->pa = vm->pa;
+	ram->size = vm->size;
+	ram->type = KZ_REGION_RAM;
+	for (unsigned i = 0; i < vm->piece_count; i++) {
+		const struct piece *p = &vm->piece[i];
+		struct kz_cfg_load *l = &vm->cfg.load[vm->cfg.load_count];
+
+		if (p->size != 0) {
+			l->ipa = p->ipa;
+			l->size = p->size;
+			vm->cfg.load_count++;
+		}
+	}
+}
+
+/* Does one VM own each core? Then its first has the console, else the first that is free. */
+static uint32_t console_cpu(const struct sys *s)
+{
+	uint32_t hard = 0;
+
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		for (unsigned i = 0; i < s->vm[v].cfg.vcpu_count; i++) {
+			hard |= (s->vm[v].cfg.level == KZ_HRT) ? 1u << s->vm[v].cfg.cpu[i] : 0;
+		}
+	}
+	for (uint32_t i = 0; i < s->board.m.cpu_count; i++) {
+		if ((hard & (1u << i)) == 0) {
+			return i;
+		}
+	}
+	return 0;
+}
+
+/* The trees again, now that all addresses are known. */
+static void trees_make(struct sys *s)
+{
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		struct vm *vm = &s->vm[v];
+
+		if (vm->physical) {
+			vm->base = vm->pa;
+			place_vm(s, vm);
+			parts_check(s, vm);
+		}
+		if (vm->conf->dtb.s == NULL) {
+			struct bytes tree = tree_make(s, vm);
+			struct piece *p = &vm->piece[vm->tree];
+
+			p->data = tree.data;
+			p->size = tree.size;
+			if (p->size > p->slot) {
+				diag_error(&s->diag, vm->conf->name.line, "the device tree of vm "
+					   "'%s' grew: this is a mistake of kzc", vm->conf->name.s);
+			}
+		}
+	}
+}
+
+void place_all(struct sys *s)
+{
+	unsigned tables = 0;
+
+	consoles_place(s);
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		struct vm *vm = &s->vm[v];
+
+		lines_place(vm);
+		if ((vm->cfg.vcpu_count != 0) && (vm->size != 0)) {
+			tree_add(s, vm);
+		}
+		place_vm(s, vm);
+		if (!vm->physical && (vm->size != 0)) {
+			parts_check(s, vm);
+		}
+	}
+	if (s->diag.errors > 0) {
+		return;
+	}
+	image_layout(s);
+	if (!ram_place(s)) {
+		return;
+	}
+	trees_make(s);
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		blob_fill(&s->vm[v]);
+		tables += tables_count(&s->vm[v]);
+	}
+	s->board.m.console_cpu = console_cpu(s);
+	if (tables > KZ_PT_PAGES) {
+		diag_error(&s->diag, 0, "the VMs' memory and devices take %u translation tables, but "
+			   "there are %u: make memory sizes and memory_at multiples of 2M", tables,
+			   KZ_PT_PAGES);
+	}
+}

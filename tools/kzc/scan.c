@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define WORD_ENDS " \t\r\n\f\v\"'{}=,()+"
+#define SEEN_MAX 128u	/* keys and titles that are remembered in one section */
+
+enum token { TOK_END, TOK_WORD, TOK_SIGN };
+
+struct scan {
+	struct diag *d;
+	char *at;		/* behind the token */
+	char *start;		/* of the token */
+	int line;		/* of the token's end */
+	enum token tok;
+	char sign;		/* of TOK_SIGN; '+' is "+=" */
+	const char *word;	/* of TOK_WORD */
+};
+
+struct seen {
+	const char *word[SEEN_MAX];
+	int line[SEEN_MAX];
+	unsigned count;
+};
+
+static void blank(char *from, const char *to)
+{
+	for (; from < to; from++) {
+		*from = (*from == '\n') ? '\n' : ' ';
+	}
+}
+
+/* The end of a comment that begins here; NULL when none does. */
+static char *comment_end(char *at)
+{
+	char *end;
+
+	if ((*at == '#') || ((at[0] == '/') && (at[1] == '/'))) {
+		return at + strcspn(at, "\n");
+	}
+	if ((at[0] != '/') || (at[1] != '*')) {
+		return NULL;
+	}
+	end = strstr(at + 2, "*/");
+	return (end == NULL) ? NULL : end + 2;
+}
+
+/* The end of a quoted string: on its last quote, or on the NUL. */
+static char *string_end(char *at)
+{
+	char quote = *at;
+
+	for (at++; (*at != '\0') && (*at != quote); at++) {
+		at += ((at[0] == '\\') && (at[1] != '\0')) ? 1 : 0;
+	}
+	return at;
+}
+
+/* Comments become blanks: libConfuse 3.3 does not know them inside of lists. */
+static void blank_comments(char *text)
+{
+	bool in_word = false;
+
+	for (char *at = text; *at != '\0'; at++) {
+		char *end = in_word ? NULL : comment_end(at);
+
+		if (end != NULL) {
+			blank(at, end);
+		} else if ((*at == '"') || (*at == '\'')) {
+			at = string_end(at);
+			in_word = false;
+			if (*at == '\0') {
+				return;
+			}
+		} else {
+			in_word = (strchr(WORD_ENDS, *at) == NULL);
+		}
+	}
+}
+
+static void scan_space(struct scan *s)
+{
+	for (; isspace((unsigned char)*s->at); s->at++) {
+		s->line += (*s->at == '\n') ? 1 : 0;
+	}
+}
+
+/* A string in quotes, s->at on the first one. */
+static void scan_string(struct scan *s)
+{
+	char *from = s->at + 1;
+	const char *end = string_end(s->at);
+
+	for (; s->at < end; s->at++) {
+		s->line += (*s->at == '\n') ? 1 : 0;
+	}
+	s->tok = (*s->at == '\0') ? TOK_END : TOK_WORD;
+	s->word = mem_strndup(s->d->mem, from, (size_t)(s->at - from));
+	s->at += (*s->at == '\0') ? 0 : 1;
+}
+
+static void scan_next(struct scan *s)
+{
+	scan_space(s);
+	s->start = s->at;
+	s->sign = '\0';
+	s->word = "";
+	if (*s->at == '\0') {
+		s->tok = TOK_END;
+	} else if ((*s->at == '"') || (*s->at == '\'')) {
+		scan_string(s);
+	} else if (strchr("{}=,()+", *s->at) != NULL) {
+		s->tok = TOK_SIGN;
+		s->sign = *s->at;
+		s->at += ((s->at[0] == '+') && (s->at[1] == '=')) ? 2 : 1;
+	} else {
+		size_t len = strcspn(s->at, WORD_ENDS);
+
+		s->tok = TOK_WORD;
+		s->word = mem_strndup(s->d->mem, s->at, len);
+		s->at += len;
+	}
+}
+
+/* From behind a '{' to behind its '}'. */
+static bool scan_braces(struct scan *s)
+{
+	unsigned depth = 1;
+
+	while (depth > 0) {
+		scan_next(s);
+		if (s->tok == TOK_END) {
+			return false;
+		}
+		depth += (s->sign == '{') ? 1 : 0;
+		depth -= (s->sign == '}') ? 1 : 0;
+	}
+	return true;
+}
+
+/* From behind a key to behind its value or section. */
+static bool scan_value(struct scan *s)
+{
+	scan_next(s);
+	if (s->tok == TOK_WORD) {
+		scan_next(s);
+		return (s->sign == '{') && scan_braces(s);
+	}
+	if (s->sign == '{') {
+		return scan_braces(s);
+	}
+	if ((s->sign != '=') && (s->sign != '+')) {
+		return false;
+	}
+	scan_next(s);
+	return (s->tok == TOK_WORD) || ((s->sign == '{') && scan_braces(s));
+}
+
+/* Was the word met before in this section? Returns that line, else 0 and remembers it. */
+static int seen_before(struct seen *seen, const char *word, int line)
+{
+	for (unsigned i = 0; i < seen->count; i++) {
+		if (strcmp(seen->word[i], word) == 0) {
+			return seen->line[i];
+		}
+	}
+	if (seen->count < SEEN_MAX) {
+		seen->word[seen->count] = word;
+		seen->line[seen->count] = line;
+		seen->count++;
+	}
+	return 0;
+}
+
+static bool list_has(const char *const *list, const char *word)
+{
+	for (; *list != NULL; list++) {
+		if (strcmp(*list, word) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Say what is wrong with a key; false if nothing is. */
+static bool key_is_bad(struct scan *s, const struct scan_section *sec, const char *key,
+		       struct seen *seen)
+{
+	int before;
+
+	for (const char *const (*l)[2] = sec->later; (l != NULL) && ((*l)[0] != NULL);
+	     l++) {
+		if (strcmp((*l)[0], key) == 0) {
+			diag_error(s->d, s->line, "'%s' is for a later version: %s", key, (*l)[1]);
+			return true;
+		}
+	}
+	if (!list_has(sec->keys, key)) {
+		diag_unknown(s->d, s->line, "key", key, sec->keys);
+		return true;
+	}
+	before = seen_before(seen, key, s->line);
+	if (before != 0) {
+		diag_error(s->d, s->line, "'%s' is given twice, first in line %d", key, before);
+		return true;
+	}
+	return false;
+}
+
+static bool scan_section(struct scan *s, const struct scan_section *sec);
+
+/* s is behind the name of the section: its title and body. */
+static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen *titles)
+{
+	const struct scan_section *sub = sec->sub;
+	char *from = s->start;
+	const char *title;
+	int line;
+	int before;
+
+	scan_next(s);
+	if (s->tok != TOK_WORD) {
+		return false;
+	}
+	title = s->word;
+	line = s->line;
+	scan_next(s);
+	if (s->sign != '{') {
+		return false;
+	}
+	before = seen_before(titles, title, line);
+	if (before == 0) {
+		sec->begin(title, line);
+		return scan_section(s, sub);
+	}
+	diag_error(s->d, line, "%s '%s' is given twice, first in line %d", sub->name, title,
+		   before);
+	if (!scan_braces(s)) {
+		return false;
+	}
+	blank(from, s->at);
+	return true;
+}
+
+/* A section's body, to behind its '}'; the file's to its end. False: the syntax is wrong. */
+static bool scan_section(struct scan *s, const struct scan_section *sec)
+{
+	struct seen seen = { .count = 0 };
+	struct seen titles = { .count = 0 };
+
+	for (;;) {
+		char *from;
+
+		scan_next(s);
+		if (s->tok != TOK_WORD) {
+			return (s->tok == TOK_END) ? (sec->name == NULL) : (s->sign == '}');
+		}
+		from = s->start;
+		if ((sec->sub != NULL) && (strcmp(s->word, sec->sub->name) == 0)) {
+			if (!scan_sub(s, sec, &titles)) {
+				return false;
+			}
+		} else if (key_is_bad(s, sec, s->word, &seen)) {
+			if (!scan_value(s)) {
+				return false;
+			}
+			blank(from, s->at);
+		} else if (!scan_value(s)) {
+			return false;
+		}
+	}
+}
+
+void scan_keys(struct diag *d, char *text, const struct scan_section *root)
+{
+	struct scan s = { .d = d, .at = text, .line = 1 };
+
+	blank_comments(text);
+	(void)scan_section(&s, root);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A first look at a configuration, for what libConfuse would stop at: unknown and double keys. */
+#ifndef KZC_SCAN_H
+#define KZC_SCAN_H
+
+#include "diag.h"
+
+/* A section's keys. */
+struct scan_section {
+	const char *name;			/* "vm"; NULL for the file itself */
+	const char *const *keys;		/* ended by NULL */
+	const char *const (*later)[2];		/* key, and what to say: not in this version */
+	const struct scan_section *sub;		/* the section that may be inside, or NULL, */
+	void (*begin)(const char *title, int line);	/* and what to call for each one */
+};
+
+/*
+ * scan_keys - report each key that is unknown, given twice or of a later version, and each
+ * section whose title is given twice, and overwrite them with blanks. Text whose syntax is
+ * wrong is left for libConfuse to complain about.
+ */
+void scan_keys(struct diag *d, char *text, const struct scan_section *root);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole system as kzc understands it; each file of kzc fills a part. */
+#ifndef KZC_SYS_H
+#define KZC_SYS_H
+
+#include "board.h"
+#include "dt.h"
+
+#define DEVICES_MAX	16u	/* of a VM */
+#define DEVICE_REGS_MAX	8u
+#define ALIGN_UP(n, a)	(((n) + (a) - 1) / (a) * (a))
+#define MIB2		0x200000ull
+#define GIB1		0x40000000ull
+
+enum guest_kind { GUEST_RAW, GUEST_LINUX, GUEST_ELF };
+
+/* Something that is put into a VM's memory before it starts. */
+struct piece {
+	const char *what;	/* "image", "ramdisk", "device tree" */
+	const uint8_t *data;
+	uint64_t size;		/* of the data */
+	uint64_t slot;		/* bytes kept for it in IMAGE, at least size */
+	uint64_t run_size;	/* with what it takes at run time behind its data */
+	uint64_t at;		/* an image's place as its file says it */
+	uint64_t ipa;
+	uint64_t offset;	/* in IMAGE */
+};
+
+/* A device passed through. */
+struct device {
+	const char *name;	/* as in the configuration */
+	int line;
+	int node;		/* of the board's tree */
+	struct dt_reg reg[DEVICE_REGS_MAX];
+	unsigned reg_count;
+};
+
+struct vm {
+	const struct conf_vm *conf;
+	struct kz_cfg_vm cfg;
+	bool physical;		/* guest addresses of RAM are physical ones */
+	bool unconfined;	/* the user accepts DMA without an SMMU */
+	uint64_t base, size;	/* RAM, guest address */
+	uint64_t pa;
+	enum guest_kind kind;
+	uint64_t entry_at;	/* as the image's file says it */
+	struct piece piece[KZ_LOADS_MAX + 1];
+	unsigned piece_count;
+	unsigned image_count;	/* the first pieces are the image's */
+	int ramdisk, tree;	/* their pieces, or -1 */
+	struct device device[DEVICES_MAX];
+	unsigned device_count;
+	bool ok;		/* what place.c needs is known */
+};
+
+struct file {
+	struct file *next;
+	const char *path;
+	struct bytes bytes;
+	const char *error;	/* NULL: it was read */
+};
+
+struct sys {
+	struct mem mem;
+	struct diag diag;
+	struct paths paths;
+	const char *dir;	/* of the configuration */
+	struct file *files;	/* read so far */
+	struct conf conf;
+	struct board board;
+	struct vm vm[KZ_VMS_MAX];
+	unsigned vm_count;
+	struct bytes hv;	/* the flat hypervisor */
+	uint64_t image_size;
+};
+
+/*
+ * sys_load - all of it, from a configuration's text to addresses and guest trees. Errors are in
+ * s->diag and s->board.diag; true when there is none.
+ */
+bool sys_load(struct sys *s, const char *path);
+
+/* sys_parse - the same; text was read already and the board, unless NULL, is given. */
+bool sys_parse(struct sys *s, char *text, size_t size, const struct board *board);
+
+/* sys_path - a path of the configuration, relative to its folder. */
+const char *sys_path(struct sys *s, const char *path);
+
+/* sys_file - a file's bytes, read once; NULL and an error on that line when it cannot be. */
+const struct bytes *sys_file(struct sys *s, const char *what, struct conf_text path);
+
+/* vm_read - a VM's keys, without its devices (vm.c). */
+void vm_read(struct sys *s, struct vm *vm);
+
+/* vm_check_all - cores, names and counts over all VMs (vm.c). */
+void vm_check_all(struct sys *s);
+
+/* guest_read - its image and ramdisk, as pieces without a place (guest.c). */
+void guest_read(struct sys *s, struct vm *vm);
+
+/* device_read_all - all VMs' devices: regions and interrupts (device.c). */
+void device_read_all(struct sys *s);
+
+/* place_vm - where the pieces lie in the VM's memory; again when vm->base changes (place.c). */
+void place_vm(struct sys *s, struct vm *vm);
+
+/* place_all - interrupts, guest trees, physical memory, the blob's fields (place.c). */
+void place_all(struct sys *s);
+
+/* ram_place - physical memory for all VMs (ram.c); false and errors when it does not do. */
+bool ram_place(struct sys *s);
+
+/* hv_load - the hypervisor's ELF file as flat bytes (image.c). */
+bool hv_load(struct sys *s);
+
+/* image_layout - offsets in IMAGE of all pieces, and its size (image.c). */
+void image_layout(struct sys *s);
+
+/* image_make - IMAGE itself; the caller has seen that there are no errors (image.c). */
+struct bytes image_make(struct sys *s);
+
+#endif
