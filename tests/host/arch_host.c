@@ -43,20 +43,6 @@ void host_type(uint8_t c)
 	host.in[(host.in_head + host.in_len++) % HOST_IN_MAX] = c;
 }
 
-struct vcpu *host_next(uint32_t cpu)
-{
-	jmp_buf here;
-	struct vcpu *volatile v = NULL;
-
-	this_cpu = cpu;
-	host.leave = &here;
-	if (setjmp(here) == HOST_RETURNED) {
-		v = vcpu_next(&host.cpu[cpu]);
-	}
-	host.leave = NULL;
-	return v;
-}
-
 static _Noreturn void host_leave(int why)
 {
 	assert(host.leave != NULL);
@@ -81,6 +67,17 @@ struct percpu *arch_this_cpu(void)
 	return &host.cpu[this_cpu];
 }
 
+struct percpu *arch_cpu(uint32_t cpu)
+{
+	assert(cpu < KZ_CPUS_MAX);
+	return &host.cpu[cpu];
+}
+
+enum kz_err arch_machine_init(void)
+{
+	return KZ_OK;
+}
+
 enum kz_err arch_cpu_start(uint32_t cpu)
 {
 	assert(cpu < KZ_CPUS_MAX && cpu != this_cpu && !host.cpu[cpu].arch.started);
@@ -92,6 +89,10 @@ void arch_cpu_kick(uint32_t cpu)
 {
 	assert(cpu < KZ_CPUS_MAX);
 	__atomic_fetch_add(&host.cpu[cpu].arch.kicks, 1, __ATOMIC_RELEASE);
+}
+
+void arch_cpu_relax(void)
+{
 }
 
 void arch_cpu_wait(void)
@@ -209,6 +210,21 @@ void arch_vcpu_sync(struct vcpu *v)
 {
 	check_own(v);
 	v->arch.syncs++;
+}
+
+/* The guest goes on where the test lets it. */
+void arch_vcpu_enter(struct vcpu *v)
+{
+	check_own(v);
+	assert(!v->arch.parked && v->arch.resets == v->arch.parks + 1 && !v->vm->arch.revoked);
+	host.entered = v;
+	host_leave(HOST_ENTERED);
+}
+
+void arch_vcpu_standby(struct vcpu *v)
+{
+	check_own(v);
+	v->arch.standbys++;
 }
 
 uint64_t arch_vcpu_pc(const struct vcpu *v)

@@ -23,7 +23,7 @@ struct arch_vm {
 
 struct arch_vcpu {
 	bool parked;			/* by arch_vcpu_park, until arch_vcpu_reset */
-	uint32_t resets, parks, syncs;	/* calls */
+	uint32_t resets, parks, syncs, standbys;	/* calls */
 	uint64_t pc, x0;
 	uint32_t aborts;		/* external aborts that were injected */
 	uint64_t abort_addr;		/* of the last one */
@@ -53,11 +53,14 @@ struct host {
 	uint32_t in_head, in_len;
 	uint8_t *ram;			/* HOST_RAM_SIZE bytes at HOST_RAM_PA */
 	struct percpu *cpu;		/* KZ_CPUS_MAX of them */
-	jmp_buf *leave;			/* where arch_machine_off and an endless sleep end */
+	jmp_buf *leave;			/* where calls end that do not return */
+	struct vcpu *entered;		/* by the last arch_vcpu_enter */
 };
 extern struct host host;
 
-enum { HOST_RETURNED, HOST_OFF, HOST_ASLEEP, HOST_PANIC };	/* longjmp values */
+/* What setjmp(*host.leave) returns when: the machine goes off, the core sleeps and nothing is
+ * there to wake it, it is in a guest, it panics. */
+enum { HOST_RETURNED, HOST_OFF, HOST_ASLEEP, HOST_ENTERED, HOST_PANIC };
 
 /* A machine as after power-on, without a VM, and a UART that takes everything. */
 void host_reset(void);
@@ -65,7 +68,5 @@ void host_reset(void);
 void host_become(uint32_t cpu);
 /* A byte arrives at the UART; its interrupt is up to the test. */
 void host_type(uint8_t c);
-/* What vcpu_next returns on that core; NULL: it sleeps, and nothing is there to wake it. */
-struct vcpu *host_next(uint32_t cpu);
 
 #endif
