@@ -15,7 +15,7 @@ CC_ARM := clang --target=aarch64-none-elf
 LD_ARM := ld.lld
 CC_HOST := clang
 else ifeq ($(COMPILER),gcc)
-CC_ARM := aarch64-linux-gnu-gcc -mno-outline-atomics
+CC_ARM := aarch64-linux-gnu-gcc -mno-outline-atomics -fno-tree-loop-distribute-patterns
 LD_ARM := aarch64-linux-gnu-ld
 CC_HOST := gcc
 else
@@ -28,7 +28,7 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
 CFLAGS_ARM := -std=c11 $(OPT) -g -ffreestanding -march=armv8-a -mtune=$(CPU) \
 	-mgeneral-regs-only -mstrict-align -fno-common -ffunction-sections -fdata-sections \
 	-fno-stack-protector -fno-asynchronous-unwind-tables $(WARN)
-CFLAGS_HV := $(CFLAGS_ARM) -fno-pic -mcmodel=small -Iinclude -Ihv -Iarch -Iarch/arm64
+CFLAGS_HV := $(CFLAGS_ARM) -fno-pic -ffixed-x18 -mcmodel=small -Iinclude -Ihv -Iarch -Iarch/arm64
 CFLAGS_GUEST := $(CFLAGS_ARM) -fpie -fvisibility=hidden -Iinclude -Iguests/lib
 CFLAGS_HOST := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN)
 CFLAGS_TEST := -std=c11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARN) \

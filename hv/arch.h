@@ -14,14 +14,24 @@
 /* Switch the machine off (PSCI SYSTEM_OFF, DEN0022). Does not return. */
 _Noreturn void arch_machine_off(void);
 
-/* The core that runs this. */
+/* The core that runs this, and any core by its index. */
 struct percpu *arch_this_cpu(void);
+struct percpu *arch_cpu(uint32_t cpu);
+
+/*
+ * The blob is good: map what it names, set the interrupt controller up. Boot
+ * core, once. KZ_ENOMEM: out of translation tables.
+ */
+MUST_USE enum kz_err arch_machine_init(void);
 
 /* Start core `cpu` in hv_secondary (PSCI CPU_ON). KZ_EINVAL: the firmware refused. */
 MUST_USE enum kz_err arch_cpu_start(uint32_t cpu);
 
 /* Make core `cpu` leave its guest or its sleep soon. Any core. */
 void arch_cpu_kick(uint32_t cpu);
+
+/* Give way while polling. */
+void arch_cpu_relax(void);
 
 /* Sleep until an interrupt wants this core, and handle it. Own core, no lock held. */
 void arch_cpu_wait(void);
@@ -64,8 +74,14 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg);
 /* The core is the hypervisor's again: nothing of the guest's wakes it. */
 void arch_vcpu_park(struct vcpu *v);
 
-/* Deliver what HAZARD_IRQ announced. */
+/* Deliver what is pending: HAZARD_IRQ, and before the first entry. */
 void arch_vcpu_sync(struct vcpu *v);
+
+/* Go to the guest; the stack is left empty. */
+_Noreturn void arch_vcpu_enter(struct vcpu *v);
+
+/* Sleep for the guest until something is pending for it. */
+void arch_vcpu_standby(struct vcpu *v);
 
 uint64_t arch_vcpu_pc(const struct vcpu *v);
 

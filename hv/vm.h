@@ -23,6 +23,7 @@ enum vcpu_state { VCPU_OFF, VCPU_READY, VCPU_RUNNING };
 /* Bits of vcpu.hazard: work that the vCPU's own core does before it goes back. */
 #define HAZARD_IRQ	BIT(0)		/* interrupt state changed elsewhere */
 #define HAZARD_STOP	BIT(1)		/* its VM stops */
+#define HAZARD_OFF	BIT(2)		/* it switches itself off */
 
 struct vcpu {
 	struct arch_vcpu arch;		/* first: the entry code addresses it */
@@ -50,6 +51,7 @@ struct vm {
 	struct spinlock lock;		/* state, alive, then_start, vCPU starts */
 	uint32_t alive;			/* vCPUs that are not VCPU_OFF */
 	bool then_start;
+	bool fresh;			/* vCPU 0 loads the memory before it starts */
 	bool fault_reported;
 	uint64_t faults;		/* atomic */
 	uint32_t restarts;
@@ -110,10 +112,14 @@ void vcpu_off(struct vcpu *v);
 void vcpu_hazard(struct vcpu *v, uint32_t bits);
 
 /*
- * The vCPU that this core runs next: waits until there is one. Own core, EL2
- * stack. Carries out pending hazards of the vCPU first.
+ * Carry out the hazards of `v`, which has just left its guest. Returns it, or
+ * does not return if it stops: then the core waits and enters a guest anew.
+ * Own core; the stack holds nothing that is needed.
  */
-struct vcpu *vcpu_next(struct percpu *cpu);
+struct vcpu *vcpu_work(struct vcpu *v);
+
+/* Wait until a vCPU of this core is ready, make it so, and enter it. Own core. */
+_Noreturn void vcpu_run(struct percpu *cpu);
 
 /*
  * An access that nobody answers: counts it, reports the first one of the VM,

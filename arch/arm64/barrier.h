@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Barriers and hints, one instruction a function (DDI 0487, B2.3, C6.2). */
+#ifndef BARRIER_H
+#define BARRIER_H
+
+static inline void isb(void)
+{
+	__asm__ volatile("isb" : : : "memory");
+}
+
+static inline void dsb_sy(void)
+{
+	__asm__ volatile("dsb sy" : : : "memory");
+}
+
+static inline void dsb_ish(void)
+{
+	__asm__ volatile("dsb ish" : : : "memory");
+}
+
+static inline void dsb_ishst(void)
+{
+	__asm__ volatile("dsb ishst" : : : "memory");
+}
+
+static inline void wfi(void)
+{
+	__asm__ volatile("wfi" : : : "memory");
+}
+
+static inline void yield(void)
+{
+	__asm__ volatile("yield" : : : "memory");
+}
+
+/* Order what was written to memory before a system register write that tells others. */
+static inline void barrier_publish(void)
+{
+	dsb_ishst();
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cores and the machine: bring-up, sleep, time, firmware calls. */
+#include "arch.h"
+#include "barrier.h"
+#include "gic.h"
+#include "layout.h"
+#include "mmu.h"
+#include "psci.h"
+#include "sysreg.h"
+#include "trap.h"
+#include "uart.h"
+#include "vectors.h"
+
+#define IMAGE_SIZE_FIELD	16u	/* in the Image header */
+
+extern char _percpu[], _end[];
+
+_Static_assert(sizeof(struct percpu) + 1024 <= PANIC_STACK, "one page, with room for a panic's stack");
+_Static_assert(PERCPU_COUNT == KZ_CPUS_MAX, "layout.h");
+
+struct percpu *arch_this_cpu(void)
+{
+	return (struct percpu *)read_tpidr_el2();
+}
+
+struct percpu *arch_cpu(uint32_t cpu)
+{
+	return (struct percpu *)(_percpu + cpu * PERCPU_SIZE + PERCPU_DATA);
+}
+
+/* A blob that names a console gets it, before anything else of it is believed. */
+static void console_early(const struct kz_cfg *cfg, size_t avail)
+{
+	const struct kz_cfg_machine *m = &cfg->machine;
+
+	if (avail >= sizeof(*cfg) && cfg->magic == KZ_BLOB_MAGIC && m->uart != KZ_UART_NONE &&
+	    m->uart < KZ_UARTS && m->uart_pa < KZ_PA_LIMIT - PAGE_SIZE &&
+	    m->uart_pa % PAGE_SIZE == 0 && mmu_map_console(m->uart_pa) == KZ_OK) {
+		dsb_ishst();	/* the table before the access that walks it */
+		isb();
+		uart_init(m);
+	}
+}
+
+void boot_main(uint64_t image_pa)
+{
+	uint64_t image = (uint64_t)_head;
+	uint64_t size = *(const uint64_t *)(image + IMAGE_SIZE_FIELD);
+	const struct kz_cfg *cfg = (const struct kz_cfg *)_end;
+	uint64_t offset = (uint64_t)_end - image;
+	size_t avail = size > offset ? size - offset : 0;
+
+	image_to_ptr = image - image_pa;
+	trap_init_cpu();
+	console_early(cfg, avail);
+	hv_main(cfg, image_pa, avail);
+}
+
+enum kz_err arch_machine_init(void)
+{
+	enum kz_err err = mmu_map_machine(machine.cfg);
+
+	if (err == KZ_OK) {
+		for (uint32_t i = 0; i < machine.cfg->machine.cpu_count; i++) {
+			arch_cpu(i)->id = i;
+		}
+		gic_init();
+		gic_init_cpu(0);
+	}
+	return err;
+}
+
+void secondary_main(struct percpu *cpu)
+{
+	trap_init_cpu();
+	gic_init_cpu(cpu->id);
+	hv_secondary(cpu);
+}
+
+enum kz_err arch_cpu_start(uint32_t cpu)
+{
+	uint64_t entry = (uint64_t)secondary_entry - image_to_ptr;
+
+	dsb_sy();	/* all that the core reads before its MMU is on, before it starts */
+	return (int32_t)smc_call(PSCI_CPU_ON_64, machine.cfg->machine.mpidr[cpu], entry,
+				 (uint64_t)arch_cpu(cpu)) == PSCI_SUCCESS ? KZ_OK : KZ_EINVAL;
+}
+
+void arch_machine_off(void)
+{
+	(void)smc_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+	for (;;) {
+		wfi();		/* firmware without SYSTEM_OFF */
+	}
+}
+
+void arch_cpu_kick(uint32_t cpu)
+{
+	gic_sgi(cpu, GIC_SGI_KICK);
+}
+
+void arch_cpu_relax(void)
+{
+	yield();
+}
+
+void arch_cpu_wait(void)
+{
+	struct percpu *cpu = arch_this_cpu();
+
+	dsb_sy();		/* what this core wrote, before it sleeps on it */
+	wfi();
+	trap_irq_el2(cpu);
+}
+
+uint64_t arch_ticks(void)
+{
+	isb();			/* the counter is not read early (DDI 0487 D12.1.2) */
+	return read_cntpct_el0();
+}
+
+uint64_t arch_ticks_hz(void)
+{
+	return read_cntfrq_el0();
+}
+
+void arch_timer_arm(uint64_t ticks)
+{
+	write_cnthp_cval_el2(arch_ticks() + ticks);
+	write_cnthp_ctl_el2(1);		/* ENABLE (D19.12.2) */
+	isb();
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mmu.h"
+
+#include "arch.h"
+#include "barrier.h"
+#include "layout.h"
+#include "pt.h"
+#include "sysreg.h"
+#include "vectors.h"
+
+#define IMAGE_SIZE_FIELD	16u	/* in the Image header */
+
+extern char _text[], _rodata[], _data[], _percpu[], _end[];
+
+uint64_t image_to_ptr;
+static uint64_t *root;
+
+static uint64_t page_up(uint64_t v)
+{
+	return (v + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+/* Map [from, to) of the image; both are addresses of the image as it lies now, at pa. */
+static bool map_part(const struct pt *t, uint64_t image, const char *from, const char *to,
+		     uint64_t attrs)
+{
+	uint64_t at = (uint64_t)from;
+
+	return pt_map(t, HV_VA + (at - image), at, (uint64_t)to - at, attrs) == KZ_OK;
+}
+
+/*
+ * Runs at the physical address, MMU off: nothing here may use an absolute
+ * pointer. The image: W^X, a hole below each stack; behind _end come the blob
+ * and the guest images, read-only. The boot page is mapped where it is, too.
+ */
+uint64_t boot_map(uint64_t image)
+{
+	struct pt t = { .root = pt_alloc(), .to_ptr = 0 };
+	uint64_t size = *(const uint64_t *)(image + IMAGE_SIZE_FIELD);
+	const char *end = (const char *)image + page_up(size);
+	const char *percpu_end = _percpu + PERCPU_COUNT * PERCPU_SIZE;
+	bool ok = map_part(&t, image, _text, _rodata, S1_TEXT) &&
+		  map_part(&t, image, _rodata, _data, S1_RODATA) &&
+		  map_part(&t, image, _data, _percpu, S1_DATA) &&
+		  map_part(&t, image, percpu_end, _end, S1_DATA) &&
+		  pt_map(&t, image, image, PAGE_SIZE, S1_TEXT) == KZ_OK;
+
+	for (uint32_t i = 0; i < PERCPU_COUNT; i++) {
+		const char *core = _percpu + i * PERCPU_SIZE;
+
+		ok = ok && map_part(&t, image, core + PERCPU_GUARD, core + PERCPU_SIZE, S1_DATA);
+	}
+	if (ok && end > _end) {
+		ok = map_part(&t, image, _end, end, S1_RODATA);
+	}
+	boot_root = (uint64_t)t.root;
+	/*
+	 * The tables were written past the caches: what a loader left there of
+	 * these lines must not come back over them (DDI 0487 D7.4.11).
+	 */
+	for (const char *p = percpu_end; p < _end; p += 64) {
+		dc_ivac((uint64_t)p);
+	}
+	dsb_sy();	/* the invalidations before the walks that mmu_on starts */
+	while (!ok) {
+		wfi();	/* no console yet; pt.h's pool is sized so that this can't be */
+	}
+	return boot_root;
+}
+
+static enum kz_err map_direct(uint64_t at, uint64_t size, uint64_t attrs)
+{
+	const struct pt t = { .root = root, .to_ptr = image_to_ptr };
+
+	return pt_map(&t, at, at, size, attrs);
+}
+
+enum kz_err mmu_map_console(uint64_t uart_pa)
+{
+	root = (uint64_t *)(boot_root + image_to_ptr);
+	return map_direct(uart_pa, PAGE_SIZE, S1_DEVICE);
+}
+
+static enum kz_err map_gic(const struct kz_cfg_machine *m)
+{
+	bool v2 = m->gic_version == 2;
+	enum kz_err err = map_direct(m->gicd_pa, v2 ? KZ_GICD2_SIZE : KZ_GICD3_SIZE, S1_DEVICE);
+
+	if (err == KZ_OK && v2) {
+		err = map_direct(m->gicc_pa, KZ_GICC_SIZE, S1_DEVICE);
+		if (err == KZ_OK) {
+			err = map_direct(m->gich_pa, PAGE_SIZE, S1_DEVICE);
+		}
+	} else if (err == KZ_OK) {
+		err = map_direct(m->gicr_pa, m->gicr_size, S1_DEVICE);
+	}
+	return err;
+}
+
+enum kz_err mmu_map_machine(const struct kz_cfg *cfg)
+{
+	enum kz_err err = map_gic(&cfg->machine);
+
+	for (uint32_t i = 0; i < cfg->vm_count; i++) {
+		const struct kz_cfg_vm *vm = cfg_vm(cfg, i);
+
+		for (uint32_t r = 0; r < vm->region_count && err == KZ_OK; r++) {
+			if (vm->region[r].type == KZ_REGION_RAM) {
+				err = map_direct(vm->region[r].pa, vm->region[r].size, S1_DATA);
+			}
+		}
+	}
+	dsb_ishst();	/* the tables before the first access that needs them */
+	isb();
+	return err;
+}
+
+void *arch_ptr(pa_t at)
+{
+	return (void *)at.v;	/* mapped where it is */
+}
+
+/* DCZID_EL0.BS is 4 (64 bytes) on every core that we know; others take the slow way. */
+void arch_mem_zero(void *to, uint64_t size)
+{
+	uint64_t p = (uint64_t)to;
+	uint64_t end = p + size;
+
+	if ((read_dczid_el0() & 0x1f) == 4) {
+		for (; p < end; p += 256) {
+			dc_zva(p);
+			dc_zva(p + 64);
+			dc_zva(p + 128);
+			dc_zva(p + 192);
+			dc_civac(p);
+			dc_civac(p + 64);
+			dc_civac(p + 128);
+			dc_civac(p + 192);
+		}
+	} else {
+		for (; p < end; p += 64) {
+			uint64_t *q = (uint64_t *)p;
+
+			q[0] = q[1] = q[2] = q[3] = 0;
+			q[4] = q[5] = q[6] = q[7] = 0;
+			dc_civac(p);
+		}
+	}
+	dsb_sy();	/* zeros at the point of coherency before a guest reads uncached */
+}
+
+void arch_mem_copy(void *to, const void *from, uint64_t size)
+{
+	uint64_t *d = to;
+	const uint64_t *s = from;
+
+	for (uint64_t i = 0; i < size / 8; i += 8) {
+		uint64_t a = s[i], b = s[i + 1], c = s[i + 2], e = s[i + 3];
+
+		d[i] = a;
+		d[i + 1] = b;
+		d[i + 2] = c;
+		d[i + 3] = e;
+		a = s[i + 4], b = s[i + 5], c = s[i + 6], e = s[i + 7];
+		d[i + 4] = a;
+		d[i + 5] = b;
+		d[i + 6] = c;
+		d[i + 7] = e;
+		dc_civac((uint64_t)(d + i));
+	}
+	dsb_sy();	/* the copy at the point of coherency before a guest runs it uncached */
+	ic_ialluis();
+	dsb_ish();	/* no stale instruction before the guest's first fetch */
+}

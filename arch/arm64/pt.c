@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pt.h"
+
+#include <kizami/blob.h>
+#include "layout.h"
+
+#define DESC_VALID	BIT64(0)
+#define DESC_TABLE	BIT64(1)	/* levels 1 and 2; a page at level 3 */
+#define DESC_ADDR	0x0000fffffffff000ull
+#define ENTRIES		512u
+#define HV_TABLES	24u		/* for the hypervisor's own map */
+
+/* Zeros in the image file: nobody clears them. */
+static uint64_t pool[KZ_PT_PAGES + HV_TABLES][ENTRIES]
+	__attribute__((aligned(PAGE_SIZE), section(".bss.tables")));
+static uint32_t pool_used;
+
+uint64_t *pt_alloc(void)
+{
+	return pool_used < ARRAY_SIZE(pool) ? pool[pool_used++] : NULL;
+}
+
+static uint32_t level_shift(uint32_t level)
+{
+	return PAGE_SHIFT + 9u * (3u - level);
+}
+
+/* The table below *desc, made if there is none. */
+static uint64_t *table_below(const struct pt *t, uint64_t *desc)
+{
+	uint64_t *next;
+
+	if ((*desc & DESC_VALID) != 0) {
+		return (uint64_t *)((*desc & DESC_ADDR) + t->to_ptr);
+	}
+	next = pt_alloc();
+	if (next != NULL) {
+		*desc = ((uint64_t)next - t->to_ptr) | DESC_VALID | DESC_TABLE;
+	}
+	return next;
+}
+
+/* Map as much as one leaf takes; returns its size, or 0 without a table. */
+static uint64_t map_leaf(const struct pt *t, uint64_t va, uint64_t to, uint64_t size,
+			 uint64_t attrs)
+{
+	uint64_t *table = t->root;
+
+	/* Bound: three levels. */
+	for (uint32_t level = 1; table != NULL; level++) {
+		uint32_t shift = level_shift(level);
+		uint64_t leaf = 1ull << shift;
+		uint64_t *desc = &table[(va >> shift) & (ENTRIES - 1)];
+
+		if (level == 3 || (size >= leaf && ((va | to) & (leaf - 1)) == 0 &&
+				   (*desc & DESC_VALID) == 0)) {
+			*desc = to | attrs | DESC_VALID | (level == 3 ? DESC_TABLE : 0);
+			return leaf;
+		}
+		table = table_below(t, desc);
+	}
+	return 0;
+}
+
+enum kz_err pt_map(const struct pt *t, uint64_t va, uint64_t to, uint64_t size, uint64_t attrs)
+{
+	/* Bound: one turn a leaf. */
+	while (size != 0) {
+		uint64_t done = map_leaf(t, va, to, size, attrs);
+
+		if (done == 0) {
+			return KZ_ENOMEM;
+		}
+		va += done;
+		to += done;
+		size -= done;
+	}
+	return KZ_OK;
+}

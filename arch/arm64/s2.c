@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arch.h"
+#include "barrier.h"
+#include "gic.h"
+#include "mmu.h"
+#include "pt.h"
+#include "sysreg.h"
+
+#define VTTBR_VMID_SHIFT	48
+
+static enum kz_err map_gicc(struct vm *vm, const struct pt *t)
+{
+	const struct kz_cfg_machine *m = &machine.cfg->machine;
+	/* HRT owns the physical CPU interface; others get the virtual one, made to look like it. */
+	uint64_t frame = vm->cfg->level == KZ_HRT ? m->gicc_pa : m->gicv_pa;
+
+	return m->gic_version == 2 ? pt_map(t, vm->cfg->gicc_ipa, frame, KZ_GICC_SIZE, S2_DEVICE)
+				   : KZ_OK;
+}
+
+enum kz_err s2_build(struct vm *vm)
+{
+	struct pt t = { .root = pt_alloc(), .to_ptr = image_to_ptr };
+	enum kz_err err = t.root == NULL ? KZ_ENOMEM : map_gicc(vm, &t);
+
+	for (uint32_t i = 0; i < vm->cfg->region_count && err == KZ_OK; i++) {
+		const struct kz_cfg_region *r = &vm->cfg->region[i];
+
+		err = pt_map(&t, r->ipa, r->pa, r->size,
+			     r->type == KZ_REGION_RAM ? S2_RAM : S2_DEVICE);
+	}
+	vm->arch.root = t.root;
+	vm->arch.vttbr = ((uint64_t)t.root - image_to_ptr) |
+			 (uint64_t)(vm->id + 1) << VTTBR_VMID_SHIFT;
+	dsb_ishst();	/* the tables before the walks of whichever core runs the VM */
+	return err;
+}
+
+/*
+ * A revoked VM walks an empty table. Its cores keep VTTBR_EL2, so the entries of
+ * the root go, and come back from a copy: 512 at most.
+ */
+static uint64_t saved[KZ_VMS_MAX][512];
+
+static void tlb_flush(const struct vm *vm)
+{
+	uint64_t mine = read_vttbr_el2();
+
+	dsb_ishst();			/* the new entries before the invalidation */
+	write_vttbr_el2(vm->arch.vttbr);
+	isb();				/* the VMID before the TLBI that uses it */
+	tlbi_vmalls12e1is();
+	dsb_ish();			/* the invalidation before whatever comes next */
+	write_vttbr_el2(mine);
+	isb();
+}
+
+void s2_revoke(struct vm *vm)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(saved[0]); i++) {
+		if (vm->arch.root[i] != 0) {
+			saved[vm->id][i] = vm->arch.root[i];
+			__atomic_store_n(&vm->arch.root[i], 0, __ATOMIC_RELAXED);
+		}
+	}
+	tlb_flush(vm);
+}
+
+void s2_grant(struct vm *vm)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(saved[0]); i++) {
+		if (saved[vm->id][i] != 0) {
+			vm->arch.root[i] = saved[vm->id][i];
+			saved[vm->id][i] = 0;
+		}
+	}
+	tlb_flush(vm);
+}

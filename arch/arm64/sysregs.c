@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trapped system registers: what a guest's processor says it has, and SGIs. */
+#include "arch.h"
+#include "gic.h"
+#include "sysreg.h"
+#include "trap.h"
+
+/* ESR_EL2.ISS of a trapped MRS or MSR, without Rt and direction (DDI 0487 D19.2.37). */
+#define ISS_READ	BIT(0)
+#define ISS_REG		0x3ffc1eu
+#define REG(op0, op1, crn, crm, op2) \
+	((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (crm) << 1)
+#define REG_CRM(reg)	((reg) >> 1 & 0xf)
+#define REG_OP2(reg)	((reg) >> 17 & 7)
+
+#define ICC_PMR		REG(3u, 0u, 4u, 6u, 0u)
+#define ICC_DIR		REG(3u, 0u, 12u, 11u, 1u)
+#define ICC_RPR		REG(3u, 0u, 12u, 11u, 3u)
+#define ICC_SGI1R	REG(3u, 0u, 12u, 11u, 5u)
+#define ICC_ASGI1R	REG(3u, 0u, 12u, 11u, 6u)
+#define ICC_SGI0R	REG(3u, 0u, 12u, 11u, 7u)
+#define ICC_CTLR	REG(3u, 0u, 12u, 12u, 4u)
+#define ACTLR_EL1	REG(3u, 0u, 1u, 0u, 1u)
+#define MDRAR_EL1	REG(2u, 0u, 1u, 0u, 0u)
+#define ID_FIRST	REG(3u, 0u, 0u, 1u, 0u)	/* CRm 1..7: ID_AA64PFR0_EL1 and its like */
+#define ID_MASK		REG(3u, 7u, 15u, 0u, 0u)
+
+#define CTLR_WRITABLE	3u			/* CBPR, EOImode */
+
+/* An identification register: index CRm * 8 + op2, and the fields that guests see as they are. */
+struct id_reg {
+	uint8_t index;
+	uint64_t shown;
+};
+
+/*
+ * Fields by name in DDI 0487 D19.2. Not shown: EL2, EL3, RAS, SVE, SME, MTE,
+ * MPAM, AMU, pointer authentication, trace, statistical profiling, LORegions,
+ * nested virtualization and what else needs a hypervisor's help.
+ */
+static const struct id_reg id_regs[] = {
+	{ 8 + 0, 0x0000000000000fffu },		/* ID_PFR0 */
+	{ 8 + 1, 0x00000000000f0f0fu },		/* ID_PFR1: no Security, Virtualization */
+	{ 8 + 2, 0x000000000f000fffu },		/* ID_DFR0: no trace; PerfMon below */
+	{ 8 + 4, ~0ull }, { 8 + 5, ~0ull }, { 8 + 6, ~0ull }, { 8 + 7, ~0ull },	/* ID_MMFR */
+	{ 16 + 0, ~0ull }, { 16 + 1, ~0ull }, { 16 + 2, ~0ull }, { 16 + 3, ~0ull },	/* ID_ISAR */
+	{ 16 + 4, ~0ull }, { 16 + 5, ~0ull }, { 16 + 6, ~0ull }, { 16 + 7, ~0ull },
+	{ 24 + 0, ~0ull }, { 24 + 1, ~0ull }, { 24 + 2, ~0ull },			/* MVFR */
+	{ 32 + 0, 0xff0f00000fff00ffu },	/* PFR0 */
+	{ 32 + 1, 0x00000000000000ffu },	/* PFR1: BT, SSBS */
+	{ 40 + 0, 0x00000000f0f0ff0fu },	/* DFR0: debug; PMUVer below */
+	{ 48 + 0, 0xfffffffff0ffffffu },	/* ISAR0: no TME */
+	{ 48 + 1, 0x00ffffff00fff00fu },	/* ISAR1: no PAuth, LS64 */
+	{ 56 + 0, 0x00000000ffff0fffu },	/* MMFR0 */
+	{ 56 + 1, 0x000000f000f0f00fu },	/* MMFR1: HAFDBS, HPDS, PAN, ETS */
+	{ 56 + 2, 0xf0ff000ff0ff0fffu },	/* MMFR2: no IESB, NV, FWB, EVT */
+};
+
+#define DFR0_PMUVER	0xf00ull
+#define ID_DFR0_PERFMON	0xf000000ull
+#define PFR0_EL1	0xf0ull
+#define PFR0_EL1_A64	0x10ull
+#define MMFR0_PARANGE	0xfull
+#define PARANGE_40	2u		/* the first that holds KZ_IPA_BITS */
+
+static uint64_t id_read(uint32_t index)
+{
+	switch (index) {
+	case 8 + 0: return read_id_pfr0_el1();
+	case 8 + 1: return read_id_pfr1_el1();
+	case 8 + 2: return read_id_dfr0_el1();
+	case 8 + 4: return read_id_mmfr0_el1();
+	case 8 + 5: return read_id_mmfr1_el1();
+	case 8 + 6: return read_id_mmfr2_el1();
+	case 8 + 7: return read_id_mmfr3_el1();
+	case 16 + 0: return read_id_isar0_el1();
+	case 16 + 1: return read_id_isar1_el1();
+	case 16 + 2: return read_id_isar2_el1();
+	case 16 + 3: return read_id_isar3_el1();
+	case 16 + 4: return read_id_isar4_el1();
+	case 16 + 5: return read_id_isar5_el1();
+	case 16 + 6: return read_id_mmfr4_el1();
+	case 16 + 7: return read_id_isar6_el1();
+	case 24 + 0: return read_mvfr0_el1();
+	case 24 + 1: return read_mvfr1_el1();
+	case 24 + 2: return read_mvfr2_el1();
+	case 32 + 0: return read_id_aa64pfr0_el1();
+	case 32 + 1: return read_id_aa64pfr1_el1();
+	case 40 + 0: return read_id_aa64dfr0_el1();
+	case 48 + 0: return read_id_aa64isar0_el1();
+	case 48 + 1: return read_id_aa64isar1_el1();
+	case 56 + 0: return read_id_aa64mmfr0_el1();
+	case 56 + 1: return read_id_aa64mmfr1_el1();
+	default: return read_id_aa64mmfr2_el1();
+	}
+}
+
+static uint64_t id_value(const struct vcpu *v, uint32_t index)
+{
+	bool pmu = v->vm->cfg->level == KZ_HRT;
+
+	/* Bound: the table. What it does not name reads as zero: not implemented. */
+	for (uint32_t i = 0; i < ARRAY_SIZE(id_regs); i++) {
+		uint64_t value;
+
+		if (id_regs[i].index != index) {
+			continue;
+		}
+		value = id_read(index) & id_regs[i].shown;
+		switch (index) {
+		case 8 + 2:
+			return pmu ? value : value & ~ID_DFR0_PERFMON;
+		case 32 + 0:
+			return (value & ~PFR0_EL1) | PFR0_EL1_A64;
+		case 40 + 0:
+			return pmu ? value : value & ~DFR0_PMUVER;
+		case 56 + 0:
+			return (value & MMFR0_PARANGE) <= PARANGE_40 ? value :
+			       (value & ~MMFR0_PARANGE) | PARANGE_40;
+		default:
+			return value;
+		}
+	}
+	return 0;
+}
+
+/* An HRT guest's SGI, trapped because it could reach foreign cores: its own cores get it. */
+static void hrt_sgi(const struct vcpu *v, uint64_t value)
+{
+	uint64_t aff = (value >> 16 & 0xff00000000) | (value >> 16 & 0xff0000) |
+		       (value >> 8 & 0xff00);
+	uint32_t range = (uint32_t)(value >> 44 & 0xf) * 16;
+
+	for (uint32_t i = 0; i < v->vm->cfg->vcpu_count; i++) {
+		const struct vcpu *t = &v->vm->vcpu[i];
+		uint64_t own = gic.affinity[t->cpu->id];
+		uint32_t bit = (uint32_t)(own & 0xff) - range;
+		bool hit = (value & BIT64(40)) != 0 ? t != v :
+			   (own & ~0xffull) == aff && bit < 16 && (value & BIT64(bit)) != 0;
+
+		if (hit) {
+			gic_sgi(t->cpu->id, (uint32_t)(value >> 24) & 0xf);
+		}
+	}
+}
+
+/* What ICH_HCR_EL2.TC traps of an HRT guest's own CPU interface. */
+static enum verdict hrt_icc(const struct vcpu *v, uint32_t reg, bool read, uint64_t *value)
+{
+	switch (reg) {
+	case ICC_SGI1R:
+		hrt_sgi(v, *value);
+		return read ? UNKNOWN : DONE;
+	case ICC_ASGI1R:
+	case ICC_SGI0R:
+		return read ? UNKNOWN : DONE;	/* groups that this machine does not deliver */
+	case ICC_PMR:
+		if (read) {
+			*value = read_icc_pmr_el1();
+		} else {
+			write_icc_pmr_el1(*value);
+		}
+		return DONE;
+	case ICC_CTLR:
+		if (read) {
+			*value = read_icc_ctlr_el1();
+		} else {
+			write_icc_ctlr_el1(*value & CTLR_WRITABLE);
+		}
+		return DONE;
+	case ICC_RPR:
+		*value = read_icc_rpr_el1();
+		return read ? DONE : UNKNOWN;
+	case ICC_DIR:
+		write_icc_dir_el1(*value);
+		return read ? UNKNOWN : DONE;
+	default:
+		return UNKNOWN;
+	}
+}
+
+static enum verdict reg_access(struct vcpu *v, uint32_t reg, bool read, uint64_t *value)
+{
+	if ((reg & ID_MASK) == (ID_FIRST & ID_MASK) && REG_CRM(reg) >= 1 && REG_CRM(reg) <= 7) {
+		*value = id_value(v, REG_CRM(reg) * 8 + REG_OP2(reg));
+		return read ? DONE : UNKNOWN;
+	}
+	if (reg == ACTLR_EL1 || reg == MDRAR_EL1) {
+		*value = 0;			/* nothing to configure, no debug ROM */
+		return DONE;
+	}
+	if (!gic.v3) {
+		return UNKNOWN;
+	}
+	if (v->vm->cfg->level == KZ_HRT) {
+		return hrt_icc(v, reg, read, value);
+	}
+	if (read || (reg != ICC_SGI1R && reg != ICC_ASGI1R && reg != ICC_SGI0R)) {
+		return UNKNOWN;
+	}
+	vgic_sgi_register(v, *value, reg == ICC_SGI1R);
+	return DONE;
+}
+
+enum verdict sysreg_access(struct vcpu *v, uint32_t iss)
+{
+	uint32_t rt = iss >> 5 & 31;
+	bool read = (iss & ISS_READ) != 0;
+	uint64_t value = read || rt == 31 ? 0 : v->arch.x[rt];
+	enum verdict verdict = reg_access(v, iss & ISS_REG, read, &value);
+
+	if (verdict == DONE && read && rt != 31) {
+		v->arch.x[rt] = value;
+	}
+	return verdict;
+}

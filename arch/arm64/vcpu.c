@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A vCPU on its core: reset, parking, and the exceptions that we raise in it. */
+#include "arch.h"
+#include "barrier.h"
+#include "gic.h"
+#include "mmu.h"
+#include "sysreg.h"
+#include "trap.h"
+#include "vectors.h"
+
+/* HCR_EL2 (DDI 0487 D19.2.48). WFI and WFE don't trap: the core is this vCPU's. */
+#define HCR_VM		BIT64(0)
+#define HCR_SWIO	BIT64(1)	/* set/way invalidation also cleans: no one else's line is lost */
+#define HCR_FMO		BIT64(3)
+#define HCR_IMO		BIT64(4)
+#define HCR_AMO		BIT64(5)
+#define HCR_TID3	BIT64(18)
+#define HCR_TSC		BIT64(19)
+#define HCR_TIDCP	BIT64(20)
+#define HCR_TACR	BIT64(21)
+#define HCR_RW		BIT64(31)
+#define HCR_TLOR	BIT64(35)
+#define HCR_GUEST	(HCR_VM | HCR_SWIO | HCR_AMO | HCR_TID3 | HCR_TSC | HCR_TIDCP | \
+			 HCR_TACR | HCR_RW | HCR_TLOR)
+
+#define VTCR_BASE	0x80003559ull	/* RES1, SH0 inner, ORGN0 IRGN0 write-back, SL0 level 1, T0SZ 25 */
+#define CPTR_GUEST	0x1033ffull	/* RES1; TTA: no trace unit; FP and SIMD are the guest's */
+#define MDCR_TPMCR	BIT64(5)
+#define MDCR_TPM	BIT64(6)
+#define MDCR_TDRA	BIT64(11)
+#define MDCR_HPMD	BIT64(17)
+#define CNTHCTL_GUEST	3ull		/* EL1PCTEN, EL1PCEN: counter and physical timer untrapped */
+#define SCTLR_EL1_RESET	0x30d00800ull	/* RES1, all off */
+#define SPSR_EL1H	0x3c5ull	/* D A I F masked, EL1 with SP_EL1 */
+#define SPSR_NZCV	0xf0000000ull
+#define SPSR_PAN	BIT64(22)
+#define SCTLR_SPAN	BIT64(23)
+
+enum kz_err arch_vm_init(struct vm *vm)
+{
+	vgic_init(vm);
+	return s2_build(vm);
+}
+
+void arch_vm_reset(struct vm *vm)
+{
+	vgic_reset(vm);
+	vm->arch.cntvoff = arch_ticks();
+}
+
+void arch_vm_revoke(struct vm *vm)
+{
+	s2_revoke(vm);
+}
+
+void arch_vm_grant(struct vm *vm)
+{
+	s2_grant(vm);
+}
+
+static void reset_el1(void)
+{
+	write_sctlr_el1(SCTLR_EL1_RESET);
+	write_cpacr_el1(0);
+	write_ttbr0_el1(0);
+	write_ttbr1_el1(0);
+	write_tcr_el1(0);
+	write_mair_el1(0);
+	write_amair_el1(0);
+	write_vbar_el1(0);
+	write_contextidr_el1(0);
+	write_tpidr_el0(0);
+	write_tpidrro_el0(0);
+	write_tpidr_el1(0);
+	write_elr_el1(0);
+	write_spsr_el1(0);
+	write_esr_el1(0);
+	write_far_el1(0);
+	write_afsr0_el1(0);
+	write_afsr1_el1(0);
+	write_par_el1(0);
+	write_csselr_el1(0);
+	write_sp_el0(0);
+	write_sp_el1(0);
+	write_cntkctl_el1(0);
+}
+
+static void reset_timers(void)
+{
+	write_cntv_ctl_el0(0);
+	write_cntv_cval_el0(0);
+	write_cntp_ctl_el0(0);
+	write_cntp_cval_el0(0);
+}
+
+/* Breakpoints, watchpoints and MDSCR_EL1 as after reset: they are the guest's on its core. */
+static void reset_debug(void)
+{
+	uint64_t dfr0 = read_id_aa64dfr0_el1();
+
+	write_oslar_el1(1);
+	write_mdscr_el1(0);
+	switch (dfr0 >> 12 & 0xf) {
+	case 15: write_dbgbcr15_el1(0); /* fall through */
+	case 14: write_dbgbcr14_el1(0); /* fall through */
+	case 13: write_dbgbcr13_el1(0); /* fall through */
+	case 12: write_dbgbcr12_el1(0); /* fall through */
+	case 11: write_dbgbcr11_el1(0); /* fall through */
+	case 10: write_dbgbcr10_el1(0); /* fall through */
+	case 9: write_dbgbcr9_el1(0); /* fall through */
+	case 8: write_dbgbcr8_el1(0); /* fall through */
+	case 7: write_dbgbcr7_el1(0); /* fall through */
+	case 6: write_dbgbcr6_el1(0); /* fall through */
+	case 5: write_dbgbcr5_el1(0); /* fall through */
+	case 4: write_dbgbcr4_el1(0); /* fall through */
+	case 3: write_dbgbcr3_el1(0); /* fall through */
+	case 2: write_dbgbcr2_el1(0); /* fall through */
+	default: write_dbgbcr1_el1(0); write_dbgbcr0_el1(0); break;
+	}
+	switch (dfr0 >> 20 & 0xf) {
+	case 15: write_dbgwcr15_el1(0); /* fall through */
+	case 14: write_dbgwcr14_el1(0); /* fall through */
+	case 13: write_dbgwcr13_el1(0); /* fall through */
+	case 12: write_dbgwcr12_el1(0); /* fall through */
+	case 11: write_dbgwcr11_el1(0); /* fall through */
+	case 10: write_dbgwcr10_el1(0); /* fall through */
+	case 9: write_dbgwcr9_el1(0); /* fall through */
+	case 8: write_dbgwcr8_el1(0); /* fall through */
+	case 7: write_dbgwcr7_el1(0); /* fall through */
+	case 6: write_dbgwcr6_el1(0); /* fall through */
+	case 5: write_dbgwcr5_el1(0); /* fall through */
+	case 4: write_dbgwcr4_el1(0); /* fall through */
+	case 3: write_dbgwcr3_el1(0); /* fall through */
+	case 2: write_dbgwcr2_el1(0); /* fall through */
+	default: write_dbgwcr1_el1(0); write_dbgwcr0_el1(0); break;
+	}
+}
+
+/* The PMU counts for who owns the core, and is not there for others. */
+static uint64_t mdcr_of(const struct vm *vm)
+{
+	uint64_t dfr0 = read_id_aa64dfr0_el1();
+	uint64_t pmuver = dfr0 >> 8 & 0xf;
+	uint64_t mdcr = MDCR_TDRA;
+
+	if (pmuver == 0 || pmuver == 0xf) {
+		return mdcr;
+	}
+	mdcr |= read_pmcr_el0() >> 11 & 0x1f;		/* HPMN = PMCR_EL0.N: all counters */
+	if (pmuver >= 4) {
+		mdcr |= MDCR_HPMD;			/* EL2 is not counted */
+	}
+	write_pmcr_el0(0x46);				/* LC, C, P: off, counters cleared */
+	write_pmcntenclr_el0(~0u);
+	write_pmintenclr_el1(~0u);
+	write_pmovsclr_el0(~0u);
+	write_pmuserenr_el0(0);
+	return vm->cfg->level == KZ_HRT ? mdcr : mdcr | MDCR_TPM | MDCR_TPMCR;
+}
+
+static void reset_el2(const struct vcpu *v)
+{
+	uint64_t parange = read_id_aa64mmfr0_el1() & 0xf;
+	uint64_t mpidr = v->vm->cfg->level == KZ_HRT ? gic.affinity[v->cpu->id] : v->id;
+	bool hrt = v->vm->cfg->level == KZ_HRT;
+
+	write_vtcr_el2(VTCR_BASE | (parange < 5 ? parange : 5) << 16);
+	write_vttbr_el2(v->vm->arch.vttbr);
+	write_hcr_el2(HCR_GUEST | (hrt ? 0 : HCR_IMO | HCR_FMO));
+	write_vpidr_el2(read_midr_el1());
+	write_vmpidr_el2(mpidr | BIT64(31));		/* RES1 */
+	write_cptr_el2(CPTR_GUEST);
+	write_hstr_el2(0);
+	write_mdcr_el2(mdcr_of(v->vm));
+	write_cnthctl_el2(CNTHCTL_GUEST);
+	write_cntvoff_el2(v->vm->arch.cntvoff);
+}
+
+/* The core's interrupt interface: an HRT guest gets the physical one. */
+static void reset_gic(struct vcpu *v)
+{
+	if (v->vm->cfg->level == KZ_HRT) {
+		uint32_t twins = v->arch.vgic.bank.hw;
+
+		for (; twins != 0; twins &= twins - 1) {
+			gic_reset_irq(v->cpu->id, (uint32_t)__builtin_ctz(twins));
+		}
+		gic_lend_cpu(v->cpu->id, (v->vm->cfg->flags & KZ_VM_SGI_DIRECT) != 0);
+	} else {
+		vgic_reset_cpu(v);
+	}
+}
+
+void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
+{
+	for (uint32_t i = 1; i < ARRAY_SIZE(v->arch.x); i++) {
+		v->arch.x[i] = 0;
+	}
+	v->arch.x[0] = arg;
+	v->arch.host_sp = (uint64_t)v->cpu;	/* the stack grows down from the core's data */
+	reset_timers();
+	reset_el2(v);
+	reset_el1();
+	reset_debug();
+	reset_gic(v);
+	fp_clear();
+	write_elr_el2(entry);
+	write_spsr_el2(SPSR_EL1H);
+	isb();				/* VTTBR_EL2 and HCR_EL2 before the invalidation that they select */
+	tlbi_vmalls12e1();
+	dsb_ish();			/* the invalidation before the guest's first walk */
+	isb();
+}
+
+void arch_vcpu_park(struct vcpu *v)
+{
+	reset_timers();
+	if (v->vm->cfg->level != KZ_HRT) {
+		vgic_park(v);
+	}
+	gic_init_cpu(v->cpu->id);
+}
+
+void arch_vcpu_sync(struct vcpu *v)
+{
+	if (v->vm->cfg->level != KZ_HRT) {
+		vgic_sync(v);
+	}
+}
+
+void arch_vcpu_enter(struct vcpu *v)
+{
+	vcpu_enter(v);
+}
+
+uint64_t arch_vcpu_pc(const struct vcpu *v)
+{
+	(void)v;			/* it has just left this core */
+	return read_elr_el2();
+}
+
+void arch_vcpu_standby(struct vcpu *v)
+{
+	if (v->vm->cfg->level != KZ_HRT && vgic_is_pending(v)) {
+		return;
+	}
+	dsb_sy();			/* the guest's stores before it sleeps */
+	wfi();				/* a physical interrupt, ours included, ends it and is taken on return */
+}
+
+void arch_irq_line(struct vm *vm, uint32_t intid, bool high)
+{
+	if (vm->cfg->level != KZ_HRT) {
+		vgic_line(vm, intid, high);
+	} else if (high) {
+		gic_set_pending(intid);
+	}
+}
+
+/* ---- Exceptions that the guest takes ---- */
+
+/* As the processor would enter EL1 for a synchronous exception (DDI 0487 D1.3). */
+static void inject_sync(uint32_t esr)
+{
+	uint64_t spsr = read_spsr_el2();
+	uint64_t offset;
+
+	switch (spsr & 0x1f) {
+	case 0x5:			/* EL1h */
+		offset = 0x200;
+		break;
+	case 0x4:			/* EL1t */
+		offset = 0x000;
+		break;
+	case 0x0:			/* EL0, AArch64 */
+		offset = 0x400;
+		break;
+	default:			/* EL0, AArch32 */
+		offset = 0x600;
+		break;
+	}
+	write_esr_el1(esr);
+	write_elr_el1(read_elr_el2());
+	write_spsr_el1(spsr);
+	write_elr_el2(read_vbar_el1() + offset);
+	spsr &= SPSR_NZCV | SPSR_PAN;
+	if ((read_id_aa64mmfr1_el1() >> 20 & 0xf) != 0 && (read_sctlr_el1() & SCTLR_SPAN) == 0) {
+		spsr |= SPSR_PAN;
+	}
+	write_spsr_el2(spsr | SPSR_EL1H);
+}
+
+void inject_undef(void)
+{
+	inject_sync(BIT(25));		/* EC 0: unknown; IL */
+}
+
+void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a)
+{
+	uint32_t ec = a->fetch ? 0x20 : 0x24;
+
+	(void)v;
+	if ((read_spsr_el2() & 0xf) != 0) {
+		ec |= 1;		/* taken from the current exception level */
+	}
+	write_far_el1(read_far_el2());
+	/* IL, WnR, and DFSC 0x10: synchronous external abort, not on a table walk. */
+	inject_sync(ec << 26 | BIT(25) | (!a->fetch && a->write ? BIT(6) : 0) | 0x10);
+}

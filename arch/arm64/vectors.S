@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * EL2 exception vectors (DDI 0487 D1.3.1), the way into a guest, and the two
+ * instructions sequences that C cannot say: SMC and the guest's FP registers.
+ *
+ * While a guest runs, SP_EL2 is its struct vcpu. A short exit (calls and
+ * interrupts) saves what the procedure call standard lets C destroy; C keeps
+ * the rest. A long exit saves all, because an emulated instruction may name any
+ * register. The hypervisor is built with -ffixed-x18. ELR_EL2 and SPSR_EL2 stay
+ * where they are: EL2 takes no exception of its own that it survives.
+ */
+#include "layout.h"
+#include "vectors.h"
+
+	.macro	save_short
+	stp	x0, x1, [sp, #VCPU_X(0)]
+	stp	x2, x3, [sp, #VCPU_X(2)]
+	stp	x4, x5, [sp, #VCPU_X(4)]
+	stp	x6, x7, [sp, #VCPU_X(6)]
+	stp	x8, x9, [sp, #VCPU_X(8)]
+	stp	x10, x11, [sp, #VCPU_X(10)]
+	stp	x12, x13, [sp, #VCPU_X(12)]
+	stp	x14, x15, [sp, #VCPU_X(14)]
+	stp	x16, x17, [sp, #VCPU_X(16)]
+	str	x30, [sp, #VCPU_X(30)]
+	.endm
+
+	.macro	restore_short
+	ldp	x2, x3, [sp, #VCPU_X(2)]
+	ldp	x4, x5, [sp, #VCPU_X(4)]
+	ldp	x6, x7, [sp, #VCPU_X(6)]
+	ldp	x8, x9, [sp, #VCPU_X(8)]
+	ldp	x10, x11, [sp, #VCPU_X(10)]
+	ldp	x12, x13, [sp, #VCPU_X(12)]
+	ldp	x14, x15, [sp, #VCPU_X(14)]
+	ldp	x16, x17, [sp, #VCPU_X(16)]
+	ldr	x30, [sp, #VCPU_X(30)]
+	ldp	x0, x1, [sp, #VCPU_X(0)]
+	.endm
+
+	.macro	save_rest
+	stp	x18, x19, [x0, #VCPU_X(18)]
+	stp	x20, x21, [x0, #VCPU_X(20)]
+	stp	x22, x23, [x0, #VCPU_X(22)]
+	stp	x24, x25, [x0, #VCPU_X(24)]
+	stp	x26, x27, [x0, #VCPU_X(26)]
+	stp	x28, x29, [x0, #VCPU_X(28)]
+	.endm
+
+	.macro	restore_rest
+	ldp	x18, x19, [sp, #VCPU_X(18)]
+	ldp	x20, x21, [sp, #VCPU_X(20)]
+	ldp	x22, x23, [sp, #VCPU_X(22)]
+	ldp	x24, x25, [sp, #VCPU_X(24)]
+	ldp	x26, x27, [sp, #VCPU_X(26)]
+	ldp	x28, x29, [sp, #VCPU_X(28)]
+	.endm
+
+	/* x0 = vCPU, SP = the core's stack. */
+	.macro	host_stack
+	mov	x0, sp
+	ldr	x2, [sp, #VCPU_HOST_SP]
+	mov	sp, x2
+	.endm
+
+	.macro	slot_sync
+	.balign	0x80
+	save_short
+	b	exit_sync
+	.endm
+
+	.macro	slot target
+	.balign	0x80
+	save_short
+	host_stack
+	bl	\target
+	b	resume_short
+	.endm
+
+	.macro	slot_bug n
+	.balign	0x80
+	mrs	x0, tpidr_el2
+	add	sp, x0, #PANIC_STACK
+	mov	x0, #\n
+	b	trap_bug
+	.endm
+
+	.text
+	.balign	2048
+	.global vectors
+vectors:
+	/* From EL2 itself: ours to be ashamed of. */
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	slot_bug \n
+	.endr
+	/* From a guest in AArch64 state: synchronous, IRQ, FIQ, SError. */
+	slot_sync
+	slot	trap_irq
+	slot	trap_irq
+	slot	trap_serror
+	/* From a guest's EL0 in AArch32 state. */
+	slot_sync
+	slot	trap_irq
+	slot	trap_irq
+	slot	trap_serror
+
+	.balign	64
+exit_sync:
+	host_stack
+	mrs	x1, esr_el2
+	lsr	w2, w1, #26		/* ESR_EL2.EC, D19.2.37 */
+	sub	w2, w2, #0x16		/* HVC and SMC in AArch64 state: 0x16, 0x17 */
+	cmp	w2, #1
+	b.hi	exit_long
+	bl	trap_call
+resume_short:
+	mov	sp, x0
+	restore_short
+	eret
+
+exit_long:
+	save_rest
+	bl	trap_sync
+	mov	sp, x0
+	restore_rest
+	restore_short
+	eret
+
+	/*
+	 * void vcpu_enter(struct vcpu *v): from the core's own stack, which is
+	 * empty behind it, to a guest that was reset or stopped.
+	 */
+	.global vcpu_enter
+vcpu_enter:
+	mov	sp, x0
+	restore_rest
+	restore_short
+	eret
+
+	/* uint64_t smc_call(fn, a, b, c): SMCCC, DEN0028, 2.6: x4 to x17 are lost. */
+	.global smc_call
+smc_call:
+	smc	#0
+	ret
+
+	/* void fp_clear(void): nothing of an earlier owner's is left in the FP registers. */
+	.global fp_clear
+	.arch_extension fp
+	.arch_extension simd
+fp_clear:
+	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	movi	v\n\().2d, #0
+	.endr
+	msr	fpcr, xzr
+	msr	fpsr, xzr
+	ret

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Offsets in struct arch_vcpu that assembly uses, and what assembly and C call of each other. */
+#ifndef VECTORS_H
+#define VECTORS_H
+
+#define VCPU_X(n)	((n) * 8)
+#define VCPU_HOST_SP	248
+
+#ifndef __ASSEMBLER__
+
+#include <stdint.h>
+
+struct percpu;
+struct vcpu;
+
+extern char vectors[];
+
+/* Called by the vectors with the vCPU that left; they return the one to go on with. */
+struct vcpu *trap_call(struct vcpu *v, uint64_t esr);
+struct vcpu *trap_sync(struct vcpu *v, uint64_t esr);
+struct vcpu *trap_irq(struct vcpu *v);
+struct vcpu *trap_serror(struct vcpu *v);
+/* An exception taken from EL2 itself; vector is its index in the table. */
+_Noreturn void trap_bug(uint64_t vector);
+
+_Noreturn void vcpu_enter(struct vcpu *v);
+uint64_t smc_call(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
+void fp_clear(void);
+
+/* head.S: called on the way up. */
+uint64_t boot_map(uint64_t image_pa);
+_Noreturn void boot_main(uint64_t image_pa);
+_Noreturn void secondary_main(struct percpu *cpu);
+extern char _head[], secondary_entry[];
+extern uint64_t boot_root;
+
+#endif
+#endif

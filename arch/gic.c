@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gic.h"
+
+#include <barrier.h>
+#include <sysreg.h>
+#include "arch.h"
+
+/* GICv2 CPU interface and its hypervisor half (IHI 0048 4.4, 5.3). */
+#define GICC_CTLR	0x0000u
+#define GICC_PMR	0x0004u
+#define GICC_BPR	0x0008u
+#define GICC_IAR	0x000cu
+#define GICC_EOIR	0x0010u
+#define GICC_APR	0x00d0u
+#define GICC_NSAPR	0x00e0u
+#define GICC_DIR	0x1000u
+#define GICC_ENABLE	BIT(0)
+#define GICC_EOIMODE	BIT(9)
+#define GICH_HCR	0x000u
+#define GICH_VTR	0x004u
+#define GICH_VMCR	0x008u
+#define GICH_ELRSR	0x030u
+#define GICH_APR	0x0f0u
+#define GICH_LR		0x100u
+
+#define GICD_RWP	BIT(31)
+#define GICD_CTLR_ARE	BIT(4)
+#define GICD_CTLR_GROUPS 3u		/* EnableGrp0, EnableGrp1 */
+#define GICR_WAKER_SLEEP BIT(1)
+#define GICR_WAKER_ASLEEP BIT(2)
+#define GICR_TYPER_LAST	BIT(4)
+#define GICR_STRIDE	0x20000u
+#define ICC_CTLR_EOIMODE BIT64(1)
+#define ICC_SRE_ALL	0xfull		/* SRE, DFB, DIB, Enable */
+#define AFFINITY	0xff00ffffffull	/* MPIDR_EL1.Aff3..Aff0 */
+#define EOICOUNT_SHIFT	27		/* GICH_HCR and ICH_HCR_EL2: bits 31:27 */
+
+struct gic gic;
+
+static const struct kz_cfg_machine *cfg(void)
+{
+	return &machine.cfg->machine;
+}
+
+/* ---- Distributor ---- */
+
+uint64_t gic_frame(uint32_t cpu, uint32_t intid)
+{
+	return gic.v3 && intid < GIC_PRIVATE ? gic.gicr[cpu] + GICR_SGI : gic.gicd;
+}
+
+/* Write one bit of a bank of registers that act on ones only. */
+static void write_bit(uint32_t cpu, uint32_t reg, uint32_t intid)
+{
+	mmio_write32(gic_frame(cpu, intid) + reg + intid / 32 * 4, BIT(intid % 32));
+}
+
+static void wait_rwp(void)
+{
+	/* Bound: the distributor's own, a few hundred cycles (IHI 0069 12.9.4). */
+	while (gic.v3 && (mmio_read32(gic.gicd + GICD_CTLR) & GICD_RWP) != 0) {
+	}
+}
+
+void gic_enable(uint32_t cpu, uint32_t intid, bool on)
+{
+	write_bit(cpu, on ? GICD_ISENABLER : GICD_ICENABLER, intid);
+}
+
+bool gic_is_pending(uint32_t cpu, uint32_t intid)
+{
+	uint64_t frame = gic_frame(cpu, intid);
+
+	return (mmio_read32(frame + GICD_ISPENDR + intid / 32 * 4) & BIT(intid % 32)) != 0;
+}
+
+void gic_set_pending(uint32_t intid)
+{
+	write_bit(0, GICD_ISPENDR, intid);
+}
+
+void gic_deactivate(uint32_t cpu, uint32_t intid)
+{
+	write_bit(cpu, GICD_ICACTIVER, intid);
+}
+
+static void set_priority(uint32_t cpu, uint32_t intid, uint8_t prio)
+{
+	*(volatile uint8_t *)(gic_frame(cpu, intid) + GICD_IPRIORITYR + intid) = prio;
+}
+
+void gic_reset_irq(uint32_t cpu, uint32_t intid)
+{
+	gic_enable(cpu, intid, false);
+	write_bit(cpu, GICD_ICPENDR, intid);
+	gic_deactivate(cpu, intid);
+	set_priority(cpu, intid, GIC_PRIORITY);
+}
+
+void gic_set_edge(uint32_t intid, bool edge)
+{
+	uint64_t at = gic.gicd + GICD_ICFGR + intid / 16 * 4;
+	uint32_t bit = 2u << intid % 16 * 2;
+	uint32_t v = mmio_read32(at);
+
+	mmio_write32(at, edge ? v | bit : v & ~bit);
+}
+
+void gic_route(uint32_t intid, uint32_t cpu)
+{
+	if (gic.v3) {
+		*(volatile uint64_t *)(gic.gicd + GICD_IROUTER + 8ull * intid) = gic.affinity[cpu];
+	} else {
+		*(volatile uint8_t *)(gic.gicd + GICD_ITARGETSR + intid) = gic.gicc_id[cpu];
+	}
+}
+
+static void find_redistributors(void)
+{
+	uint64_t end = cfg()->gicr_pa + cfg()->gicr_size;
+
+	/* Bound: the frames that the blob names. */
+	for (uint64_t r = cfg()->gicr_pa; r < end; r += GICR_STRIDE) {
+		uint64_t typer = *(volatile const uint64_t *)(r + GICR_TYPER);
+		uint64_t aff = typer >> 32;
+
+		for (uint32_t i = 0; i < cfg()->cpu_count; i++) {
+			uint64_t want = cfg()->mpidr[i];
+
+			want = (want & 0xffffff) | (want >> 32 & 0xff) << 24;
+			if (aff == want) {
+				gic.gicr[i] = r;
+			}
+		}
+		if ((typer & GICR_TYPER_LAST) != 0) {
+			break;
+		}
+	}
+}
+
+void gic_init(void)
+{
+	gic.v3 = cfg()->gic_version == 3;
+	gic.gicd = cfg()->gicd_pa;
+	gic.gicc = cfg()->gicc_pa;
+	gic.gich = cfg()->gich_pa;
+	for (uint32_t i = 0; i < cfg()->cpu_count; i++) {
+		gic.affinity[i] = cfg()->mpidr[i] & AFFINITY;
+		gic.gicc_id[i] = (uint8_t)BIT(i);	/* corrected by the core itself */
+	}
+	if (gic.v3) {
+		find_redistributors();
+	}
+	mmio_write32(gic.gicd + GICD_CTLR, 0);
+	wait_rwp();
+	/* With affinity routing first: IROUTER is there only then (IHI 0069 12.9.22). */
+	if (gic.v3) {
+		mmio_write32(gic.gicd + GICD_CTLR, GICD_CTLR_ARE);
+		wait_rwp();
+	}
+	for (uint32_t i = GIC_PRIVATE; i < cfg()->gic_lines; i += 4) {
+		mmio_write32(gic.gicd + GICD_IPRIORITYR + i, GIC_PRIORITY * 0x01010101u);
+	}
+	for (uint32_t i = 4; i < cfg()->gic_lines / 8; i += 4) {
+		mmio_write32(gic.gicd + GICD_ICENABLER + i, ~0u);
+		mmio_write32(gic.gicd + GICD_ICPENDR + i, ~0u);
+		mmio_write32(gic.gicd + GICD_ICACTIVER + i, ~0u);
+		if (gic.v3) {
+			mmio_write32(gic.gicd + GICD_IGROUPR + i, ~0u);
+		}
+	}
+	mmio_write32(gic.gicd + GICD_CTLR, gic.v3 ? GICD_CTLR_ARE | GICD_CTLR_GROUPS : 1u);
+	wait_rwp();
+}
+
+/* ---- This core's interface ---- */
+
+static void init_private(uint32_t cpu)
+{
+	uint64_t frame = gic_frame(cpu, 0);
+
+	mmio_write32(frame + GICD_ICENABLER, ~0u);
+	mmio_write32(frame + GICD_ICPENDR, ~0u);
+	mmio_write32(frame + GICD_ICACTIVER, ~0u);
+	if (gic.v3) {
+		mmio_write32(frame + GICD_IGROUPR, ~0u);
+	}
+	for (uint32_t i = 0; i < GIC_PRIVATE; i += 4) {
+		mmio_write32(frame + GICD_IPRIORITYR + i, GIC_PRIORITY * 0x01010101u);
+	}
+	gic_enable(cpu, GIC_SGI_KICK, true);
+	gic_enable(cpu, cfg()->maint_intid, true);
+	gic_enable(cpu, cfg()->htimer_intid, true);
+}
+
+static void init_v3(uint32_t cpu)
+{
+	uint64_t waker = gic.gicr[cpu] + GICR_WAKER;
+
+	mmio_write32(waker, mmio_read32(waker) & ~GICR_WAKER_SLEEP);
+	/* Bound: the redistributor's wake-up (IHI 0069 11.1). */
+	while ((mmio_read32(waker) & GICR_WAKER_ASLEEP) != 0) {
+	}
+	write_icc_sre_el2(ICC_SRE_ALL);
+	isb();				/* SRE before the registers that it uncovers */
+	write_icc_sre_el1(7);
+	write_icc_ap1r0_el1(0);
+	write_icc_pmr_el1(0xff);
+	write_icc_bpr1_el1(0);
+	write_icc_ctlr_el1(ICC_CTLR_EOIMODE);
+	write_icc_igrpen1_el1(1);
+	gic.lr_count = (uint8_t)((read_ich_vtr_el2() & 0x1f) + 1);
+}
+
+static void init_v2(uint32_t cpu)
+{
+	uint32_t id = mmio_read32(gic.gicd + GICD_ITARGETSR) & 0xff;
+
+	if (id != 0) {			/* RAZ on a uniprocessor (IHI 0048 4.3.12) */
+		gic.gicc_id[cpu] = (uint8_t)id;
+	}
+	mmio_write32(gic.gicc + GICC_CTLR, 0);
+	mmio_write32(gic.gicc + GICC_APR, 0);
+	mmio_write32(gic.gicc + GICC_NSAPR, 0);
+	mmio_write32(gic.gicc + GICC_PMR, 0xff);
+	mmio_write32(gic.gicc + GICC_BPR, 0);
+	mmio_write32(gic.gicc + GICC_CTLR, GICC_ENABLE | GICC_EOIMODE);
+	gic.lr_count = (uint8_t)((mmio_read32(gic.gich + GICH_VTR) & 0x3f) + 1);
+}
+
+void gic_init_cpu(uint32_t cpu)
+{
+	if (gic.v3) {
+		init_v3(cpu);
+	} else {
+		init_v2(cpu);
+	}
+	init_private(cpu);
+	gic_virtual_reset();
+	gic_hcr_write(0);
+	isb();			/* all of it before this core takes an interrupt */
+}
+
+void gic_lend_cpu(uint32_t cpu, bool sgi_direct)
+{
+	gic_enable(cpu, GIC_SGI_KICK, false);
+	gic_enable(cpu, cfg()->maint_intid, false);
+	gic_enable(cpu, cfg()->htimer_intid, false);
+	if (gic.v3) {
+		write_icc_igrpen1_el1(0);
+		write_icc_pmr_el1(0);
+		write_icc_ctlr_el1(0);
+		/* What reaches foreign cores traps: ICC_SGI1R_EL1 and its kin (IHI 0069 12.4.12, TC). */
+		gic_hcr_write(sgi_direct ? 0 : GIC_HCR_TC);
+	} else {
+		for (uint32_t i = 0; i < GIC_SGIS; i++) {
+			gic_enable(cpu, i, true);	/* where it can be switched, a guest expects it on */
+		}
+		mmio_write32(gic.gicc + GICC_CTLR, 0);
+		mmio_write32(gic.gicc + GICC_PMR, 0);
+	}
+	isb();			/* the interface as lent before the guest runs */
+}
+
+uint32_t gic_ack(void)
+{
+	return gic.v3 ? (uint32_t)read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR);
+}
+
+void gic_eoi(uint32_t iar)
+{
+	if (gic.v3) {
+		write_icc_eoir1_el1(iar);
+	} else {
+		mmio_write32(gic.gicc + GICC_EOIR, iar);
+	}
+}
+
+void gic_dir(uint32_t iar)
+{
+	if (gic.v3) {
+		write_icc_dir_el1(iar);
+	} else {
+		mmio_write32(gic.gicc + GICC_DIR, iar);
+	}
+}
+
+void gic_sgi(uint32_t cpu, uint32_t intid)
+{
+	barrier_publish();	/* what the other core shall see before the SGI that makes it look */
+	if (gic.v3) {
+		uint64_t a = gic.affinity[cpu];
+
+		/* ICC_SGI1R_EL1: Aff3, Aff2, Aff1 in 55:48, 39:32, 23:16; INTID in 27:24 (IHI 0069 12.2.19). */
+		write_icc_sgi1r_el1((a & 0xff00000000) << 16 | (a & 0xff0000) << 16 |
+				    (a & 0xff00) << 8 | (uint64_t)intid << 24 | (a & 0xf0) << 40 |
+				    BIT64(a & 0xf));
+		isb();		/* the SGI goes out now, not when the pipeline likes */
+	} else {
+		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.gicc_id[cpu] << 16 | intid);
+	}
+}
+
+/* ---- Virtual CPU interface of this core ---- */
+
+void gic_hcr_write(uint32_t bits)
+{
+	if (gic.v3) {
+		write_ich_hcr_el2(bits);
+	} else {
+		mmio_write32(gic.gich + GICH_HCR, bits);
+	}
+}
+
+uint32_t gic_eoicount_take(uint32_t hcr_bits)
+{
+	uint32_t hcr = gic.v3 ? (uint32_t)read_ich_hcr_el2() : mmio_read32(gic.gich + GICH_HCR);
+	uint32_t n = hcr >> EOICOUNT_SHIFT;
+
+	if (n != 0) {
+		gic_hcr_write(hcr_bits);
+	}
+	return n;
+}
+
+void gic_virtual_reset(void)
+{
+	for (uint32_t i = 0; i < gic.lr_count; i++) {
+		gic_lr_clear(i);
+	}
+	if (gic.v3) {
+		write_ich_vmcr_el2(0);
+		/* One preemption register more for each bit of ICH_VTR_EL2.PREbits above 5. */
+		switch (read_ich_vtr_el2() >> 26 & 7) {
+		case 6:
+			write_ich_ap0r3_el2(0);
+			write_ich_ap1r3_el2(0);
+			write_ich_ap0r2_el2(0);
+			write_ich_ap1r2_el2(0);
+			/* fall through */
+		case 5:
+			write_ich_ap0r1_el2(0);
+			write_ich_ap1r1_el2(0);
+			/* fall through */
+		default:
+			write_ich_ap0r0_el2(0);
+			write_ich_ap1r0_el2(0);
+			break;
+		}
+	} else {
+		mmio_write32(gic.gich + GICH_VMCR, 0);
+		mmio_write32(gic.gich + GICH_APR, 0);
+	}
+}
+
+uint32_t gic_lr_empty(void)
+{
+	return gic.v3 ? (uint32_t)read_ich_elrsr_el2() : mmio_read32(gic.gich + GICH_ELRSR);
+}
+
+/* ICH_LR<n>_EL2 by index: there is no other way to a system register. */
+static void lr_write_v3(uint32_t i, uint64_t v)
+{
+	switch (i) {
+	case 0: write_ich_lr0_el2(v); break;
+	case 1: write_ich_lr1_el2(v); break;
+	case 2: write_ich_lr2_el2(v); break;
+	case 3: write_ich_lr3_el2(v); break;
+	case 4: write_ich_lr4_el2(v); break;
+	case 5: write_ich_lr5_el2(v); break;
+	case 6: write_ich_lr6_el2(v); break;
+	case 7: write_ich_lr7_el2(v); break;
+	case 8: write_ich_lr8_el2(v); break;
+	case 9: write_ich_lr9_el2(v); break;
+	case 10: write_ich_lr10_el2(v); break;
+	case 11: write_ich_lr11_el2(v); break;
+	case 12: write_ich_lr12_el2(v); break;
+	case 13: write_ich_lr13_el2(v); break;
+	case 14: write_ich_lr14_el2(v); break;
+	default: write_ich_lr15_el2(v); break;
+	}
+}
+
+static uint64_t lr_read_v3(uint32_t i)
+{
+	switch (i) {
+	case 0: return read_ich_lr0_el2();
+	case 1: return read_ich_lr1_el2();
+	case 2: return read_ich_lr2_el2();
+	case 3: return read_ich_lr3_el2();
+	case 4: return read_ich_lr4_el2();
+	case 5: return read_ich_lr5_el2();
+	case 6: return read_ich_lr6_el2();
+	case 7: return read_ich_lr7_el2();
+	case 8: return read_ich_lr8_el2();
+	case 9: return read_ich_lr9_el2();
+	case 10: return read_ich_lr10_el2();
+	case 11: return read_ich_lr11_el2();
+	case 12: return read_ich_lr12_el2();
+	case 13: return read_ich_lr13_el2();
+	case 14: return read_ich_lr14_el2();
+	default: return read_ich_lr15_el2();
+	}
+}
+
+void gic_lr_write(uint32_t i, const struct lr *lr)
+{
+	if (gic.v3) {
+		/* ICH_LR<n>_EL2, IHI 0069 12.4.14. */
+		uint64_t v = (uint64_t)lr->state << 62 | (uint64_t)lr->group1 << 60 |
+			     (uint64_t)lr->prio << 48 | lr->intid;
+
+		if (lr->hw) {
+			v |= BIT64(61) | (uint64_t)lr->intid << 32;
+		} else if (lr->eoi) {
+			v |= BIT64(41);
+		}
+		lr_write_v3(i, v);
+	} else {
+		/* GICH_LRn, IHI 0048 5.3.10. */
+		uint32_t v = (uint32_t)lr->state << 28 | (uint32_t)lr->group1 << 30 |
+			     (uint32_t)(lr->prio >> 3) << 23 | lr->intid;
+
+		if (lr->hw) {
+			v |= BIT(31) | lr->intid << 10;
+		} else {
+			v |= (lr->eoi ? BIT(19) : 0) | (uint32_t)lr->source << 10;
+		}
+		mmio_write32(gic.gich + GICH_LR + i * 4, v);
+	}
+}
+
+void gic_lr_clear(uint32_t i)
+{
+	if (gic.v3) {
+		lr_write_v3(i, 0);
+	} else {
+		mmio_write32(gic.gich + GICH_LR + i * 4, 0);
+	}
+}
+
+uint32_t gic_lr_state(uint32_t i)
+{
+	return gic.v3 ? (uint32_t)(lr_read_v3(i) >> 62)
+		      : mmio_read32(gic.gich + GICH_LR + i * 4) >> 28 & 3;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The GIC that a guest sees: distributor and redistributors of version 2 or 3,
+ * whichever the machine has. The virtual CPU interface is the hardware's; its
+ * list registers are a cache of what is pending here.
+ *
+ * Rule of the cache: of all that could be delivered to a vCPU, the interrupt of
+ * the highest priority is in a list register. What does not fit waits here, and
+ * the hardware tells us (NPIE) when no list register is pending any more.
+ */
+#ifndef VGIC_H
+#define VGIC_H
+
+#include "exit.h"
+#include "spinlock.h"
+#include "types.h"
+
+#define VGIC_BANKS	32u		/* of 32 INTIDs; bank 0 is private to each vCPU */
+#define VGIC_LRS	16u
+#define VGIC_NOBODY	0xffu		/* no vCPU is the target */
+
+struct vm;
+struct vcpu;
+
+/* 32 INTIDs, one bit each. */
+struct vgic_bank {
+	uint32_t enabled;	/* as the guest set it */
+	uint32_t group1;
+	uint32_t live;		/* enabled, and its group is enabled in GICD_CTLR */
+	uint32_t edge;		/* configuration: else level-sensitive */
+	uint32_t latch;		/* pending by an edge, by software, or by held */
+	uint32_t line;		/* level of an emulated device's line */
+	uint32_t active;	/* active, and not in a list register */
+	uint32_t inlr;		/* in a list register of the vCPU that it went to */
+	uint32_t hw;		/* has a physical twin of the same number */
+	uint32_t held;		/* the twin is active: acknowledged by us, not ended by the guest */
+	/* Orders to the vCPU in whose list register it is. */
+	uint32_t drop_pending, drop_active, make_active;
+	/* What other vCPUs know of inlr: answered, and the answer. */
+	uint32_t fresh, snap;
+	uint8_t prio[32];
+	uint8_t lr[32];		/* which list register, for inlr */
+	uint8_t cpu[32];	/* SPI: target vCPU */
+	uint32_t route[32];	/* SPI: GICD_ITARGETSR byte, or GICD_IROUTER's Aff2..0 and IRM */
+};
+
+/* Of one vCPU. All but hcr is under vgic.lock. */
+struct vgic_cpu {
+	uint32_t lr_used;	/* list registers that hold something, as far as we know */
+	uint32_t lr_hw;		/* of these: with the HW bit */
+	uint32_t lr_level;	/* of these: for a line that is high */
+	uint32_t hcr;		/* GIC_HCR_ bits in force */
+	bool refresh;		/* take everything pending back and choose anew */
+	uint16_t lr_intid[VGIC_LRS];
+	uint8_t lr_source[VGIC_LRS];	/* GICv2 SGI */
+	uint8_t sgi_source[16];	/* GICv2: who has an SGI pending here, a bit each */
+	struct vgic_bank bank;	/* INTIDs 0..31 */
+};
+
+struct vgic {
+	struct spinlock lock;
+	uint32_t ctlr;		/* EnableGrp0, EnableGrp1 */
+	struct vgic_bank spi[VGIC_BANKS - 1];
+};
+
+/* Which physical interrupts are the VM's. Boot core, once. */
+void vgic_init(struct vm *vm);
+/* As after reset; every vCPU is parked. Any core. */
+void vgic_reset(struct vm *vm);
+/* List registers and virtual CPU interface as after reset. Own core. */
+void vgic_reset_cpu(struct vcpu *v);
+
+/* The vCPU is off: what its list registers hold goes back. Own core. */
+void vgic_park(struct vcpu *v);
+/* Could an interrupt be taken now, if the guest lets it? Own core. */
+bool vgic_is_pending(struct vcpu *v);
+
+/* The physical twin of `intid` fired and its priority is dropped. Own core. */
+void vgic_hw_irq(struct vcpu *v, uint32_t intid);
+/* Bring the list registers up to date: HAZARD_IRQ, maintenance. Own core. */
+void vgic_sync(struct vcpu *v);
+/* A line of an emulated device. Any core. */
+void vgic_line(struct vm *vm, uint32_t intid, bool high);
+/* Raise an SGI on the vCPUs in `targets`, a bit each. Own core of v, the sender. */
+void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1);
+
+/*
+ * Emulators of the frames; a->addr is the offset. The redistributor frames of
+ * all vCPUs lie one behind the other. HRT VMs configure the physical distributor
+ * through theirs, as far as it is theirs.
+ */
+enum verdict vgic_gicd(struct vcpu *v, struct access *a);
+enum verdict vgic_gicr(struct vcpu *v, struct access *a);
+enum verdict vgic_hrt_gicd(struct vcpu *v, struct access *a);
+enum verdict vgic_hrt_gicr(struct vcpu *v, struct access *a);
+
+/* ICC_SGI1R_EL1, ICC_ASGI1R_EL1 (group1) or ICC_SGI0R_EL1 was written. Own core. */
+void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
+
+/* ---- Between the parts of the model; vgic.lock is held where it says so ---- */
+
+struct vgic_bank *vgic_bank_of(struct vcpu *v, uint32_t intid);
+/* After enabled, group1 or ctlr changed. */
+void vgic_live_locked(struct vm *vm, struct vgic_bank *b);
+/* v's own core updates itself, other vCPUs are asked to; mask: of vCPUs. */
+void vgic_notify_locked(struct vcpu *v, uint32_t mask, bool refresh);
+/* LR_ states of bank's interrupts in v's list registers that match `state`. Own core. */
+uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t state);
+void vgic_sync_locked(struct vcpu *v);
+
+/* What GICD_TYPER, GICR_TYPER and the identification registers say, both models. */
+bool vgic_id_register(struct vcpu *v, uint32_t offset, uint64_t *value);
+uint64_t vgic_gicr_typer(const struct vcpu *v);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which interrupts are whose, and the state they have after power-on. */
+#include <kizami/blob.h>
+#include "arch.h"
+#include "gic.h"
+#include "vgic.h"
+
+static const struct kz_cfg_machine *board(void)
+{
+	return &machine.cfg->machine;
+}
+
+/* PPIs that are every vCPU's own: its timers, and its PMU where it has one. */
+static uint32_t private_twins(const struct vm *vm)
+{
+	uint32_t set = BIT(board()->vtimer_intid) | BIT(board()->ptimer_intid);
+
+	if (vm->cfg->level == KZ_HRT && board()->pmu_intid != 0) {
+		set |= BIT(board()->pmu_intid);
+	}
+	return set & ~1u;	/* 0: the board has none */
+}
+
+void vgic_init(struct vm *vm)
+{
+	const struct kz_cfg_vm *cfg = vm->cfg;
+
+	for (uint32_t i = 0; i < cfg->vcpu_count; i++) {
+		vm->vcpu[i].arch.vgic.bank.hw = private_twins(vm);
+	}
+	for (uint32_t i = 0; i < cfg->irq_count; i++) {
+		uint32_t intid = cfg->irq[i].intid;
+
+		vm->arch.vgic.spi[intid / 32 - 1].hw |= BIT(intid % 32);
+	}
+	/* An HRT guest takes its console's interrupt from the hardware, set pending by us. */
+	if (cfg->level == KZ_HRT && cfg->console_intid >= GIC_PRIVATE) {
+		vm->arch.vgic.spi[cfg->console_intid / 32 - 1].hw |= BIT(cfg->console_intid % 32);
+	}
+}
+
+static void bank_reset(struct vgic_bank *b)
+{
+	uint32_t hw = b->hw;
+
+	*b = (struct vgic_bank){ 0 };
+	b->hw = hw;
+}
+
+static void cpu_reset(struct vgic_cpu *g)
+{
+	uint32_t hw = g->bank.hw;
+
+	*g = (struct vgic_cpu){ 0 };
+	g->bank.hw = hw;
+	g->bank.edge = BIT(GIC_SGIS) - 1;
+	g->bank.enabled = gic.v3 ? 0 : BIT(GIC_SGIS) - 1;
+}
+
+static bool irq_is_edge(const struct vm *vm, uint32_t intid)
+{
+	for (uint32_t i = 0; i < vm->cfg->irq_count; i++) {
+		if (vm->cfg->irq[i].intid == intid) {
+			return (vm->cfg->irq[i].flags & KZ_IRQ_EDGE) != 0;
+		}
+	}
+	return true;	/* the console's, of an HRT VM */
+}
+
+static void spi_twin_reset(struct vm *vm, struct vgic_bank *b, uint32_t intid)
+{
+	bool edge = irq_is_edge(vm, intid);
+
+	gic_reset_irq(0, intid);
+	gic_set_edge(intid, edge);
+	gic_route(intid, vm->vcpu[0].cpu->id);
+	b->edge |= edge ? BIT(intid % 32) : 0;
+}
+
+void vgic_reset(struct vm *vm)
+{
+	struct vgic *vgic = &vm->arch.vgic;
+
+	spin_lock(&vgic->lock);
+	vgic->ctlr = 0;
+	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
+		cpu_reset(&vm->vcpu[i].arch.vgic);
+	}
+	for (uint32_t i = 1; i < vm->cfg->irq_lines / 32; i++) {
+		struct vgic_bank *b = &vgic->spi[i - 1];
+
+		bank_reset(b);
+		/* Bound: 32 bits. */
+		for (uint32_t s = b->hw; s != 0; s &= s - 1) {
+			spi_twin_reset(vm, b, i * 32 + (uint32_t)__builtin_ctz(s));
+		}
+		if (!gic.v3 && vm->cfg->vcpu_count > 1) {
+			for (uint32_t n = 0; n < 32; n++) {
+				b->cpu[n] = VGIC_NOBODY;	/* GICD_ITARGETSR is 0 */
+			}
+		}
+	}
+	spin_unlock(&vgic->lock);
+}
+
+void vgic_reset_cpu(struct vcpu *v)
+{
+	struct vgic *vgic = &v->vm->arch.vgic;
+
+	spin_lock(&vgic->lock);
+	gic_virtual_reset();
+	v->arch.vgic.lr_used = 0;
+	v->arch.vgic.bank.inlr = 0;
+	v->arch.vgic.hcr = GIC_HCR_EN;
+	gic_hcr_write(GIC_HCR_EN);
+	for (uint32_t s = v->arch.vgic.bank.hw & ~v->arch.vgic.bank.enabled; s != 0; s &= s - 1) {
+		gic_reset_irq(v->cpu->id, (uint32_t)__builtin_ctz(s));
+	}
+	vgic_sync_locked(v);
+	spin_unlock(&vgic->lock);
+}

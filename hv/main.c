@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the processor's entry to the first guests. */
+#include "arch.h"
+#include "blob.h"
+#include "console.h"
+
+/* Nothing to run: say why, and stay. */
+static _Noreturn void refuse(void)
+{
+	hv_log("no VM is started");
+	console_flush();
+	for (;;) {
+		arch_cpu_relax();
+	}
+}
+
+static void check_blob(const struct kz_cfg *cfg, uint64_t image_pa, size_t avail)
+{
+	struct blob_where where;
+	enum blob_err err = blob_check(cfg, avail, &where);
+
+	if (err != BLOB_OK) {
+		bool vm = where.vm != BLOB_NO_VM;
+
+		hv_log("configuration refused: %s (%s %u, entry %u)", blob_strerror(err),
+		       vm ? "VM" : "machine", vm ? where.vm : 0, where.index);
+		refuse();
+	}
+	if (cfg->image_pa != image_pa) {
+		hv_log("loaded at 0x%lx, but the image was built for 0x%lx on board %s",
+		       (unsigned long)image_pa, (unsigned long)cfg->image_pa, cfg->machine.board);
+		refuse();
+	}
+}
+
+static void start_cores(const struct kz_cfg_machine *m)
+{
+	for (uint32_t i = 1; i < m->cpu_count; i++) {
+		if ((arch_cpu(i)->vcpu != NULL || i == m->console_cpu) &&
+		    arch_cpu_start(i) != KZ_OK) {
+			hv_log("core %u does not start: the firmware refuses PSCI CPU_ON", i);
+		}
+	}
+}
+
+void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max)
+{
+	machine.cfg = cfg;
+	check_blob(cfg, image_pa, blob_size_max);
+	machine.vm_count = cfg->vm_count;
+	if (arch_machine_init() != KZ_OK) {
+		hv_log("out of translation tables for the machine's own map");
+		refuse();
+	}
+	for (uint32_t i = 0; i < machine.vm_count; i++) {
+		if (vm_init(&machine.vm[i], i, cfg_vm(cfg, i)) != KZ_OK) {
+			hv_log("%s: out of translation tables", cfg_vm(cfg, i)->name);
+			refuse();
+		}
+	}
+	console_init();
+	for (uint32_t i = 0; i < machine.vm_count; i++) {
+		vm_start(&machine.vm[i]);
+	}
+	start_cores(&cfg->machine);
+	hv_log("board %s, GICv%u, %u VMs", cfg->machine.board, cfg->machine.gic_version,
+	       machine.vm_count);
+	hv_secondary(arch_this_cpu());
+}
+
+/* Past every lock and ring: bytes to the UART, each tried a bounded number of times. */
+static void say(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		for (uint32_t tries = 100000; tries != 0 && !arch_uart_put((uint8_t)*text);
+		     tries--) {
+		}
+	}
+}
+
+void hv_panic(const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)format_v(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say("\r\n[kizami] panic: ");
+	say(text);
+	say("\r\n");
+	for (;;) {
+		arch_cpu_relax();	/* this core is lost; the others go on */
+	}
+}
+
+void hv_secondary(struct percpu *cpu)
+{
+	if (cpu->id == machine.cfg->machine.console_cpu) {
+		console_start();
+	}
+	vcpu_run(cpu);
+}
