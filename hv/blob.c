@@ -3,26 +3,90 @@
 
 #include <stdbool.h>
 
-#define AFFINITY_MASK	0xff00ffffffull	/* MPIDR_EL1.Aff3, Aff2, Aff1, Aff0: Arm ARM D17.2.101 */
-#define SPI_MIN		32u
-#define LINES_MAX	1024u
-#define IPA_END		(1ull << KZ_IPA_BITS)
+#define AFFINITY_MASK 0xff00ffffffull /* MPIDR_EL1.Aff3, Aff2, Aff1, Aff0: Arm ARM D17.2.101 */
+#define SPI_MIN       32u
+#define LINES_MIN     64u
+#define LINES_MAX     1024u
+#define IPA_END       (1ull << KZ_IPA_BITS)
+#define OWN_MAX       6u /* the image, four GIC frames, the console */
 
 struct span {
 	uint64_t base, size;
 };
 
-/* What of the machine is the hypervisor's: GIC frames and the console. */
-struct frames {
-	struct span span[5];
-	uint32_t count;
-};
-
+/* What has been seen so far. */
 struct check {
 	const struct kz_cfg *cfg;
 	struct blob_where *where;
-	struct frames own;
+	struct span own[OWN_MAX]; /* the hypervisor's pages */
+	uint32_t own_count;
+	uint32_t cpus_used, cpus_hard;       /* a bit for each core: has a vCPU, an HRT one */
+	uint32_t intid_used[LINES_MAX / 32]; /* a bit for each interrupt of the machine */
 };
+
+/* A field of one or four bytes, and what it may be. */
+struct rule {
+	uint16_t at;
+	uint8_t width;
+	uint8_t err;
+	uint16_t min, max;
+};
+
+#define RULE(type, field, lo, hi, code)                                                       \
+	{                                                                                     \
+		offsetof(struct type, field), sizeof(((struct type *)0)->field), code, lo, hi \
+	}
+
+static const struct rule header_rules[] = {
+	RULE(kz_cfg, version, KZ_BLOB_VERSION, KZ_BLOB_VERSION, BLOB_VERSION),
+	RULE(kz_cfg, vm_count, 1, KZ_VMS_MAX, BLOB_VM_COUNT),
+};
+
+static const struct rule machine_rules[] = {
+	RULE(kz_cfg_machine, cpu_count, 1, KZ_CPUS_MAX, BLOB_CPU_COUNT),
+	RULE(kz_cfg_machine, ram_count, 1, KZ_RAMS_MAX, BLOB_RAM),
+	RULE(kz_cfg_machine, conduit, 0, KZ_CONDUITS - 1, BLOB_CONDUIT),
+	RULE(kz_cfg_machine, gic_version, 2, 3, BLOB_GIC),
+	RULE(kz_cfg_machine, gic_lines, LINES_MIN, LINES_MAX, BLOB_GIC),
+	RULE(kz_cfg_machine, vtimer_intid, 16, 31, BLOB_PPI),
+	RULE(kz_cfg_machine, uart, 0, KZ_UARTS - 1, BLOB_UART),
+	RULE(kz_cfg_machine, reserved, 0, 0, BLOB_RESERVED),
+};
+
+static const struct rule vm_rules[] = {
+	RULE(kz_cfg_vm, level, 0, KZ_LEVELS - 1, BLOB_VM_TYPE),
+	RULE(kz_cfg_vm, on_fault, 0, KZ_FAULTS - 1, BLOB_VM_TYPE),
+	RULE(kz_cfg_vm, console, 0, KZ_CONSOLES - 1, BLOB_VM_TYPE),
+	RULE(kz_cfg_vm, vcpu_count, 1, KZ_VCPUS_MAX, BLOB_VM_COUNTS),
+	RULE(kz_cfg_vm, region_count, 1, KZ_REGIONS_MAX, BLOB_VM_COUNTS),
+	RULE(kz_cfg_vm, load_count, 0, KZ_LOADS_MAX, BLOB_VM_COUNTS),
+	RULE(kz_cfg_vm, irq_count, 0, KZ_IRQS_MAX, BLOB_VM_COUNTS),
+	RULE(kz_cfg_vm, flags, 0, KZ_VM_FLAGS, BLOB_VM_FLAGS),
+	RULE(kz_cfg_vm, irq_lines, LINES_MIN, LINES_MAX, BLOB_IRQ_LINES),
+	RULE(kz_cfg_vm, reserved, 0, 0, BLOB_RESERVED),
+	RULE(kz_cfg_vm, reserved2, 0, 0, BLOB_RESERVED),
+};
+
+_Static_assert((KZ_VM_FLAGS & (KZ_VM_FLAGS + 1)) == 0, "flags: a range is a mask");
+
+/* As many rounds as there are rules. */
+static enum blob_err rules_check(const void *base, const struct rule *rule, uint32_t count)
+{
+	for (; count > 0; count--, rule++) {
+		const uint8_t *field = (const uint8_t *)base + rule->at;
+		uint32_t value = *field;
+
+		if (rule->width == 4) {
+			value = *(const uint32_t *)(const void *)field;
+		}
+		if ((value < rule->min) || (value > rule->max)) {
+			return (enum blob_err)rule->err;
+		}
+	}
+	return BLOB_OK;
+}
+
+#define RULES_CHECK(base, rules) rules_check(base, rules, sizeof(rules) / sizeof((rules)[0]))
 
 /* Does [base, base + size) lie in [0, end), without wrapping? */
 static bool span_fits(uint64_t base, uint64_t size, uint64_t end)
@@ -30,10 +94,15 @@ static bool span_fits(uint64_t base, uint64_t size, uint64_t end)
 	return (size <= end) && (base <= end - size);
 }
 
-/* Both spans are known not to wrap. */
-static bool span_overlaps(struct span a, struct span b)
+/* Does one of count spans touch s? None of them wraps. count rounds. */
+static bool spans_hit(const struct span *list, uint32_t count, struct span s)
 {
-	return (a.base < b.base + b.size) && (b.base < a.base + a.size);
+	for (; count > 0; count--, list++) {
+		if ((s.base < list->base + list->size) && (list->base < s.base + s.size)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool span_is_in(struct span a, struct span b)
@@ -47,26 +116,6 @@ static bool pages_are_valid(struct span s, uint64_t end)
 	       span_fits(s.base, s.size, end);
 }
 
-static struct span ram_span(const struct kz_cfg_machine *m, uint32_t i)
-{
-	return (struct span){ m->ram[i].pa, m->ram[i].size };
-}
-
-static struct span image_span(const struct kz_cfg *cfg)
-{
-	return (struct span){ cfg->image_pa, cfg->image_size };
-}
-
-static struct span region_pa(const struct kz_cfg_region *r)
-{
-	return (struct span){ r->pa, r->size };
-}
-
-static struct span region_ipa(const struct kz_cfg_region *r)
-{
-	return (struct span){ r->ipa, r->size };
-}
-
 /* [a-z0-9_-]+, then NULs to the end. At most KZ_NAME_MAX rounds. */
 static bool name_is_valid(const char *name)
 {
@@ -75,7 +124,7 @@ static bool name_is_valid(const char *name)
 	for (uint32_t i = 0; i < KZ_NAME_MAX; i++) {
 		char c = name[i];
 		bool word = ((c >= 'a') && (c <= 'z')) || ((c >= '0') && (c <= '9')) ||
-			    (c == '_') || (c == '-');
+		            (c == '_') || (c == '-');
 
 		if (word && (len == i)) {
 			len++;
@@ -88,7 +137,7 @@ static bool name_is_valid(const char *name)
 
 static bool name_is_same(const char *a, const char *b)
 {
-	for (uint32_t i = 0; i < KZ_NAME_MAX; i++) {	/* KZ_NAME_MAX rounds */
+	for (uint32_t i = 0; i < KZ_NAME_MAX; i++) { /* KZ_NAME_MAX rounds */
 		if (a[i] != b[i]) {
 			return false;
 		}
@@ -101,24 +150,40 @@ static bool spi_is_valid(uint32_t intid, uint32_t lines)
 	return (intid >= SPI_MIN) && (intid < lines) && (intid < KZ_INTID_MAX);
 }
 
-static bool lines_are_valid(uint32_t lines)
+/* ---- The machine ---- */
+
+/* The banks, as spans: struct kz_cfg_ram has the same two fields. */
+static const struct span *ram_spans(const struct kz_cfg_machine *m)
 {
-	return ((lines % 32) == 0) && (lines >= 64) && (lines <= LINES_MAX);
+	_Static_assert(sizeof(struct span) == sizeof(struct kz_cfg_ram), "the same");
+	return (const struct span *)(const void *)m->ram;
 }
 
-static enum blob_err check_header(const struct kz_cfg *cfg, size_t avail)
+/* Is s in one bank of RAM? KZ_RAMS_MAX rounds. */
+static bool ram_has(const struct kz_cfg_machine *m, struct span s)
 {
+	for (uint32_t i = 0; i < m->ram_count; i++) {
+		if (span_is_in(s, ram_spans(m)[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum blob_err check_header(struct check *c, size_t avail)
+{
+	const struct kz_cfg *cfg = c->cfg;
+	enum blob_err err;
+
 	if (avail < sizeof(*cfg)) {
 		return BLOB_TRUNCATED;
 	}
 	if (cfg->magic != KZ_BLOB_MAGIC) {
 		return BLOB_MAGIC;
 	}
-	if (cfg->version != KZ_BLOB_VERSION) {
-		return BLOB_VERSION;
-	}
-	if ((cfg->vm_count == 0) || (cfg->vm_count > KZ_VMS_MAX)) {
-		return BLOB_VM_COUNT;
+	err = RULES_CHECK(cfg, header_rules);
+	if (err != BLOB_OK) {
+		return err;
 	}
 	if (cfg->size != sizeof(*cfg) + cfg->vm_count * sizeof(struct kz_cfg_vm)) {
 		return BLOB_SIZE;
@@ -126,11 +191,11 @@ static enum blob_err check_header(const struct kz_cfg *cfg, size_t avail)
 	if (cfg->size > avail) {
 		return BLOB_TRUNCATED;
 	}
-	if ((cfg->reserved != 0) || (cfg->machine.reserved != 0)) {
+	if (cfg->reserved != 0) {
 		return BLOB_RESERVED;
 	}
-	if (!pages_are_valid(image_span(cfg), KZ_PA_LIMIT) ||
-	    ((cfg->blob_offset % KZ_PAGE_SIZE) != 0) ||
+	c->own[0] = (struct span){cfg->image_pa, cfg->image_size};
+	if (!pages_are_valid(c->own[0], KZ_PA_LIMIT) || ((cfg->blob_offset % KZ_PAGE_SIZE) != 0) ||
 	    !span_fits(cfg->blob_offset, cfg->size, cfg->image_size)) {
 		return BLOB_IMAGE;
 	}
@@ -141,19 +206,7 @@ static enum blob_err check_cores(struct check *c)
 {
 	const struct kz_cfg_machine *m = &c->cfg->machine;
 
-	if (!name_is_valid(m->board)) {
-		return BLOB_NAME;
-	}
-	if ((m->cpu_count == 0) || (m->cpu_count > KZ_CPUS_MAX)) {
-		return BLOB_CPU_COUNT;
-	}
-	if (m->console_cpu >= m->cpu_count) {
-		return BLOB_CONSOLE_CPU;
-	}
-	if (m->conduit >= KZ_CONDUITS) {
-		return BLOB_CONDUIT;
-	}
-	for (uint32_t i = 0; i < m->cpu_count; i++) {	/* KZ_CPUS_MAX squared */
+	for (uint32_t i = 0; i < m->cpu_count; i++) { /* KZ_CPUS_MAX squared */
 		c->where->index = i;
 		if ((m->mpidr[i] & ~AFFINITY_MASK) != 0) {
 			return BLOB_MPIDR;
@@ -164,64 +217,35 @@ static enum blob_err check_cores(struct check *c)
 			}
 		}
 	}
-	return BLOB_OK;
+	return (m->console_cpu < m->cpu_count) ? BLOB_OK : BLOB_CONSOLE_CPU;
 }
 
 static enum blob_err check_ram(struct check *c)
 {
 	const struct kz_cfg_machine *m = &c->cfg->machine;
-	bool has_image = false;
 
-	if ((m->ram_count == 0) || (m->ram_count > KZ_RAMS_MAX)) {
-		return BLOB_RAM;
-	}
-	for (uint32_t i = 0; i < m->ram_count; i++) {	/* KZ_RAMS_MAX squared */
+	for (uint32_t i = 0; i < m->ram_count; i++) { /* KZ_RAMS_MAX squared */
 		c->where->index = i;
-		if (!pages_are_valid(ram_span(m, i), KZ_PA_LIMIT)) {
+		if (!pages_are_valid(ram_spans(m)[i], KZ_PA_LIMIT) ||
+		    spans_hit(ram_spans(m), i, ram_spans(m)[i])) {
 			return BLOB_RAM;
 		}
-		for (uint32_t j = 0; j < i; j++) {
-			if (span_overlaps(ram_span(m, i), ram_span(m, j))) {
-				return BLOB_RAM;
-			}
-		}
-		has_image = has_image || span_is_in(image_span(c->cfg), ram_span(m, i));
 	}
-	return has_image ? BLOB_OK : BLOB_IMAGE_RAM;
-}
-
-static bool ram_is_hit(const struct kz_cfg_machine *m, struct span s)
-{
-	for (uint32_t i = 0; i < m->ram_count; i++) {	/* KZ_RAMS_MAX rounds */
-		if (span_overlaps(ram_span(m, i), s)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Is s one of the hypervisor's frames, in part? */
-static bool frame_is_hit(const struct frames *own, struct span s)
-{
-	for (uint32_t i = 0; i < own->count; i++) {	/* 5 rounds */
-		if (span_overlaps(own->span[i], s)) {
-			return true;
-		}
-	}
-	return false;
+	return ram_has(m, c->own[0]) ? BLOB_OK : BLOB_IMAGE_RAM;
 }
 
 /* Add a frame of the hypervisor's own, if it can be one. */
 static bool frame_add(struct check *c, uint64_t base, uint64_t size)
 {
-	struct span s = { base, size };
+	const struct kz_cfg_machine *m = &c->cfg->machine;
+	struct span s = {base, size};
 
-	if ((base == 0) || !pages_are_valid(s, KZ_PA_LIMIT) || ram_is_hit(&c->cfg->machine, s) ||
-	    frame_is_hit(&c->own, s)) {
+	if ((base == 0) || !pages_are_valid(s, KZ_PA_LIMIT) ||
+	    spans_hit(ram_spans(m), m->ram_count, s) || spans_hit(c->own, c->own_count, s)) {
 		return false;
 	}
-	c->own.span[c->own.count] = s;
-	c->own.count++;
+	c->own[c->own_count] = s;
+	c->own_count++;
 	return true;
 }
 
@@ -230,293 +254,27 @@ static enum blob_err check_gic(struct check *c)
 	const struct kz_cfg_machine *m = &c->cfg->machine;
 	bool ok;
 
-	if (!lines_are_valid(m->gic_lines)) {
-		return BLOB_GIC;
-	}
 	if (m->gic_version == 2) {
 		ok = frame_add(c, m->gicd_pa, KZ_GICD2_SIZE) &&
 		     frame_add(c, m->gicc_pa, KZ_GICC_SIZE) &&
 		     frame_add(c, m->gich_pa, KZ_GICC_SIZE) &&
 		     frame_add(c, m->gicv_pa, KZ_GICC_SIZE);
-	} else if (m->gic_version == 3) {
+	} else {
 		ok = (m->gicr_size >= m->cpu_count * (uint64_t)KZ_GICR_SIZE) &&
 		     frame_add(c, m->gicd_pa, KZ_GICD3_SIZE) &&
 		     frame_add(c, m->gicr_pa, m->gicr_size);
-	} else {
-		return BLOB_GIC;
 	}
-	return ok ? BLOB_OK : BLOB_GIC_FRAME;
-}
-
-static enum blob_err check_ppis(struct check *c)
-{
-	const struct kz_cfg_machine *m = &c->cfg->machine;
-	const uint32_t ppi[] = { m->vtimer_intid, m->ptimer_intid, m->htimer_intid,
-				 m->maint_intid, m->pmu_intid };
-	uint32_t seen = 0;
-
-	for (uint32_t i = 0; i < 5; i++) {		/* 5 rounds */
-		c->where->index = i;
-		if (ppi[i] == 0) {
-			continue;
-		}
-		if ((ppi[i] < 16) || (ppi[i] >= SPI_MIN) || ((seen & (1u << ppi[i])) != 0)) {
-			return BLOB_PPI;
-		}
-		seen |= 1u << ppi[i];
+	if (!ok) {
+		return BLOB_GIC_FRAME;
 	}
-	return (m->vtimer_intid == 0) ? BLOB_PPI : BLOB_OK;
-}
-
-static enum blob_err check_uart(struct check *c)
-{
-	const struct kz_cfg_machine *m = &c->cfg->machine;
-
-	if (m->uart >= KZ_UARTS) {
-		return BLOB_UART;
-	}
-	if (m->uart == KZ_UART_NONE) {
-		return ((m->uart_intid | m->uart_pa) == 0) ? BLOB_OK : BLOB_UART;
-	}
-	if ((m->uart_intid != 0) && !spi_is_valid(m->uart_intid, m->gic_lines)) {
-		return BLOB_UART;
-	}
-	return frame_add(c, m->uart_pa, KZ_CONSOLE_SIZE) ? BLOB_OK : BLOB_UART;
-}
-
-static enum blob_err check_machine(struct check *c)
-{
-	enum blob_err (*const step[])(struct check *) = {
-		check_cores, check_ram, check_gic, check_ppis, check_uart,
-	};
-	enum blob_err err = BLOB_OK;
-
-	for (uint32_t i = 0; (i < 5) && (err == BLOB_OK); i++) {	/* 5 rounds */
-		c->where->index = 0;
-		err = step[i](c);
-	}
-	return err;
-}
-
-/* The fields that stand alone. */
-static enum blob_err check_vm_fields(struct check *c, const struct kz_cfg_vm *vm)
-{
-	if (!name_is_valid(vm->name)) {
-		return BLOB_NAME;
-	}
-	if ((vm->level >= KZ_LEVELS) || (vm->on_fault >= KZ_FAULTS) ||
-	    (vm->console >= KZ_CONSOLES)) {
-		return BLOB_VM_TYPE;
-	}
-	if ((vm->vcpu_count == 0) || (vm->vcpu_count > KZ_VCPUS_MAX) ||
-	    (vm->region_count == 0) || (vm->region_count > KZ_REGIONS_MAX) ||
-	    (vm->load_count > KZ_LOADS_MAX) || (vm->irq_count > KZ_IRQS_MAX)) {
-		return BLOB_VM_COUNTS;
-	}
-	if ((vm->reserved != 0) || (vm->reserved2 != 0)) {
-		return BLOB_RESERVED;
-	}
-	if (((vm->flags & ~KZ_VM_FLAGS) != 0) ||
-	    (((vm->flags & KZ_VM_SGI_DIRECT) != 0) &&
-	     ((vm->level != KZ_HRT) || (c->cfg->machine.gic_version != 3)))) {
-		return BLOB_VM_FLAGS;
-	}
-	return lines_are_valid(vm->irq_lines) ? BLOB_OK : BLOB_IRQ_LINES;
-}
-
-static enum blob_err check_vm_irqs(struct check *c, const struct kz_cfg_vm *vm)
-{
-	const struct kz_cfg_machine *m = &c->cfg->machine;
-
-	for (uint32_t i = 0; i < vm->irq_count; i++) {	/* KZ_IRQS_MAX rounds */
-		const struct kz_cfg_irq *irq = &vm->irq[i];
-
-		c->where->index = i;
-		if (!spi_is_valid(irq->intid, m->gic_lines) || (irq->intid >= vm->irq_lines) ||
-		    ((irq->flags & ~KZ_IRQ_FLAGS) != 0)) {
-			return BLOB_IRQ;
-		}
-		if ((irq->intid == m->uart_intid) || (irq->intid == vm->console_intid)) {
-			return BLOB_IRQ_TWICE;
-		}
-	}
-	return BLOB_OK;
-}
-
-/* Where may a region of this type be? */
-static enum blob_err check_region_place(const struct check *c, const struct kz_cfg_region *r)
-{
-	const struct kz_cfg_machine *m = &c->cfg->machine;
-	struct span pa = region_pa(r);
-
-	if (r->type == KZ_REGION_DEVICE) {
-		return (ram_is_hit(m, pa) || frame_is_hit(&c->own, pa)) ? BLOB_REGION_DEVICE :
-									   BLOB_OK;
-	}
-	if (span_overlaps(pa, image_span(c->cfg))) {
-		return BLOB_REGION_RAM;
-	}
-	for (uint32_t i = 0; i < m->ram_count; i++) {	/* KZ_RAMS_MAX rounds */
-		if (span_is_in(pa, ram_span(m, i))) {
-			return BLOB_OK;
-		}
-	}
-	return BLOB_REGION_RAM;
-}
-
-static enum blob_err check_vm_regions(struct check *c, const struct kz_cfg_vm *vm)
-{
-	for (uint32_t i = 0; i < vm->region_count; i++) {	/* KZ_REGIONS_MAX squared */
-		const struct kz_cfg_region *r = &vm->region[i];
-		enum blob_err err;
-
-		c->where->index = i;
-		if ((r->type >= KZ_REGION_TYPES) || (r->reserved != 0) ||
-		    !pages_are_valid(region_pa(r), KZ_PA_LIMIT) ||
-		    !pages_are_valid(region_ipa(r), IPA_END)) {
-			return BLOB_REGION;
-		}
-		err = check_region_place(c, r);
-		if (err != BLOB_OK) {
-			return err;
-		}
-		for (uint32_t j = 0; j < i; j++) {
-			if (span_overlaps(region_ipa(r), region_ipa(&vm->region[j]))) {
-				return BLOB_IPA;
-			}
-		}
-	}
-	return BLOB_OK;
-}
-
-/* Is the guest's [ipa, ipa + size) inside one of its RAM regions? */
-static bool vm_has_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
-{
-	for (uint32_t i = 0; i < vm->region_count; i++) {	/* KZ_REGIONS_MAX rounds */
-		const struct kz_cfg_region *r = &vm->region[i];
-
-		if ((r->type == KZ_REGION_RAM) &&
-		    span_is_in((struct span){ ipa, size }, region_ipa(r))) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The frames that are emulated must lie beside each other and beside all regions. */
-static enum blob_err check_vm_frames(struct check *c, const struct kz_cfg_vm *vm)
-{
-	bool v2 = (c->cfg->machine.gic_version == 2);
-	const struct span frame[] = {
-		{ vm->gicd_ipa, v2 ? KZ_GICD2_SIZE : KZ_GICD3_SIZE },
-		{ vm->gicc_ipa, v2 ? KZ_GICC_SIZE : vm->vcpu_count * (uint64_t)KZ_GICR_SIZE },
-		{ vm->console_ipa, KZ_CONSOLE_SIZE },
-	};
-	uint32_t count = (vm->console == KZ_CONSOLE_PL011) ? 3 : 2;
-
-	for (uint32_t i = 0; i < count; i++) {		/* 3 times KZ_REGIONS_MAX + 3 rounds */
-		c->where->index = i;
-		if (!pages_are_valid(frame[i], IPA_END)) {
-			return BLOB_IPA;
-		}
-		for (uint32_t j = 0; j < i; j++) {
-			if (span_overlaps(frame[i], frame[j])) {
-				return BLOB_IPA;
-			}
-		}
-		for (uint32_t j = 0; j < vm->region_count; j++) {
-			if (span_overlaps(frame[i], region_ipa(&vm->region[j]))) {
-				return BLOB_IPA;
-			}
-		}
-	}
-	return BLOB_OK;
-}
-
-static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)
-{
-	const struct kz_cfg_machine *m = &c->cfg->machine;
-	uint32_t lines = vm->irq_lines;
-
-	if (vm->console == KZ_CONSOLE_NONE) {
-		return ((vm->console_ipa | vm->console_intid) == 0) ? BLOB_OK : BLOB_CONSOLE;
-	}
-	if (vm->console == KZ_CONSOLE_RING) {
-		return ((vm->console_intid == 0) && ((vm->console_ipa % KZ_PAGE_SIZE) == 0) &&
-			vm_has_ram(vm, vm->console_ipa, KZ_CONSOLE_SIZE)) ? BLOB_OK : BLOB_CONSOLE;
-	}
-	if (vm->console_intid == 0) {
-		return BLOB_OK;
-	}
-	/* An HRT VM gets its console's interrupt from the distributor of the machine. */
-	if (vm->level == KZ_HRT) {
-		if (vm->console_intid == m->uart_intid) {
-			return BLOB_IRQ_TWICE;
-		}
-		lines = (m->gic_lines < lines) ? m->gic_lines : lines;
-	}
-	return spi_is_valid(vm->console_intid, lines) ? BLOB_OK : BLOB_CONSOLE;
-}
-
-static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
-{
-	uint64_t room = c->cfg->image_size - c->cfg->blob_offset;
-
-	for (uint32_t i = 0; i < vm->load_count; i++) {	/* KZ_LOADS_MAX rounds */
-		const struct kz_cfg_load *l = &vm->load[i];
-
-		c->where->index = i;
-		if ((l->size == 0) || ((l->offset % 64) != 0) || (l->offset < c->cfg->size) ||
-		    !span_fits(l->offset, l->size, room) || !vm_has_ram(vm, l->ipa, l->size)) {
-			return BLOB_LOAD;
-		}
-	}
-	if (((vm->entry % 4) != 0) || !vm_has_ram(vm, vm->entry, 4) ||
-	    !vm_has_ram(vm, vm->arg, 8) || ((vm->arg % 8) != 0)) {
-		return BLOB_ENTRY;
-	}
-	return BLOB_OK;
-}
-
-static enum blob_err check_vm(struct check *c, const struct kz_cfg_vm *vm)
-{
-	enum blob_err (*const step[])(struct check *, const struct kz_cfg_vm *) = {
-		check_vm_fields, check_vm_irqs, check_vm_regions,
-		check_vm_frames, check_vm_console, check_vm_loads,
-	};
-	enum blob_err err = BLOB_OK;
-
-	for (uint32_t i = 0; (i < 6) && (err == BLOB_OK); i++) {	/* 6 rounds */
-		c->where->index = 0;
-		err = step[i](c, vm);
-	}
-	return err;
-}
-
-/* No page of the machine twice: in one VM, or in this one and an earlier one. */
-static enum blob_err check_pages_once(struct check *c, uint32_t a, uint32_t b)
-{
-	const struct kz_cfg_vm *va = blob_vm(c->cfg, a);
-	const struct kz_cfg_vm *vb = blob_vm(c->cfg, b);
-
-	for (uint32_t i = 0; i < va->region_count; i++) {	/* KZ_REGIONS_MAX squared */
-		uint32_t end = (a == b) ? i : vb->region_count;
-
-		c->where->index = i;
-		for (uint32_t j = 0; j < end; j++) {
-			if (span_overlaps(region_pa(&va->region[i]), region_pa(&vb->region[j]))) {
-				return BLOB_REGION_TWICE;
-			}
-		}
-	}
-	return BLOB_OK;
+	return ((m->gic_lines % 32) == 0) ? BLOB_OK : BLOB_GIC;
 }
 
 /* Take an interrupt of the machine; false if it is taken. */
-static bool intid_take(uint32_t *taken, uint32_t intid)
+static bool intid_take(struct check *c, uint32_t intid)
 {
 	uint32_t bit = 1u << (intid % 32);
-	uint32_t *word = &taken[intid / 32];
+	uint32_t *word = &c->intid_used[intid / 32];
 
 	if ((*word & bit) != 0) {
 		return false;
@@ -525,82 +283,271 @@ static bool intid_take(uint32_t *taken, uint32_t intid)
 	return true;
 }
 
-static enum blob_err check_irqs_once(struct check *c)
+/* The five PPIs are successive fields. */
+static enum blob_err check_ppis(struct check *c)
 {
-	uint32_t taken[LINES_MAX / 32];
+	const uint32_t *ppi = &c->cfg->machine.vtimer_intid;
 
-	for (uint32_t i = 0; i < LINES_MAX / 32; i++) {		/* 32 rounds */
-		taken[i] = 0;
-	}
-	for (uint32_t v = 0; v < c->cfg->vm_count; v++) {	/* KZ_VMS_MAX * KZ_IRQS_MAX */
-		const struct kz_cfg_vm *vm = blob_vm(c->cfg, v);
-
-		c->where->vm = v;
-		for (uint32_t i = 0; i < vm->irq_count; i++) {
-			c->where->index = i;
-			if (!intid_take(taken, vm->irq[i].intid)) {
-				return BLOB_IRQ_TWICE;
-			}
+	_Static_assert(offsetof(struct kz_cfg_machine, pmu_intid) -
+	                               offsetof(struct kz_cfg_machine, vtimer_intid) ==
+	                       16,
+	               "five fields");
+	for (uint32_t i = 0; i < 5; i++) { /* 5 rounds */
+		c->where->index = i;
+		if ((ppi[i] != 0) &&
+		    ((ppi[i] < 16) || (ppi[i] >= SPI_MIN) || !intid_take(c, ppi[i]))) {
+			return BLOB_PPI;
 		}
-		if ((vm->level == KZ_HRT) && (vm->console_intid != 0) &&
-		    !intid_take(taken, vm->console_intid)) {
+	}
+	return BLOB_OK;
+}
+
+static enum blob_err check_uart(struct check *c)
+{
+	const struct kz_cfg_machine *m = &c->cfg->machine;
+
+	if (m->uart == KZ_UART_NONE) {
+		return ((m->uart_intid | m->uart_pa) == 0) ? BLOB_OK : BLOB_UART;
+	}
+	if ((m->uart_intid != 0) &&
+	    (!spi_is_valid(m->uart_intid, m->gic_lines) || !intid_take(c, m->uart_intid))) {
+		return BLOB_UART;
+	}
+	return frame_add(c, m->uart_pa, KZ_CONSOLE_SIZE) ? BLOB_OK : BLOB_UART;
+}
+
+static enum blob_err check_machine(struct check *c)
+{
+	static enum blob_err (*const step[])(struct check *) = {check_cores, check_ram, check_gic,
+	                                                        check_ppis, check_uart};
+	enum blob_err err = RULES_CHECK(&c->cfg->machine, machine_rules);
+
+	if ((err == BLOB_OK) && !name_is_valid(c->cfg->machine.board)) {
+		err = BLOB_NAME;
+	}
+	for (uint32_t i = 0; (i < 5) && (err == BLOB_OK); i++) { /* 5 rounds */
+		c->where->index = 0;
+		err = step[i](c);
+	}
+	return err;
+}
+
+/* ---- A VM ---- */
+
+/* The fields that stand alone, and the name beside the earlier VMs'. */
+static enum blob_err check_vm_fields(struct check *c, const struct kz_cfg_vm *vm)
+{
+	enum blob_err err = RULES_CHECK(vm, vm_rules);
+
+	if (err != BLOB_OK) {
+		return err;
+	}
+	if (!name_is_valid(vm->name)) {
+		return BLOB_NAME;
+	}
+	for (uint32_t v = 0; v < c->where->vm; v++) { /* KZ_VMS_MAX rounds */
+		if (name_is_same(blob_vm(c->cfg, v)->name, vm->name)) {
+			return BLOB_NAME_TWICE;
+		}
+	}
+	if (((vm->flags & KZ_VM_SGI_DIRECT) != 0) &&
+	    ((vm->level != KZ_HRT) || (c->cfg->machine.gic_version != 3))) {
+		return BLOB_VM_FLAGS;
+	}
+	return ((vm->irq_lines % 32) == 0) ? BLOB_OK : BLOB_IRQ_LINES;
+}
+
+/* One vCPU a core, over all VMs. */
+static enum blob_err check_vm_cpus(struct check *c, const struct kz_cfg_vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) { /* KZ_VCPUS_MAX rounds */
+		uint32_t bit = 1u << (vm->cpu[i] % 32);
+
+		c->where->index = i;
+		if (vm->cpu[i] >= c->cfg->machine.cpu_count) {
+			return BLOB_VCPU;
+		}
+		if ((c->cpus_used & bit) != 0) {
+			return BLOB_CPU_TWICE;
+		}
+		c->cpus_used |= bit;
+		c->cpus_hard |= (vm->level == KZ_HRT) ? bit : 0;
+	}
+	return BLOB_OK;
+}
+
+static enum blob_err check_vm_irqs(struct check *c, const struct kz_cfg_vm *vm)
+{
+	for (uint32_t i = 0; i < vm->irq_count; i++) { /* KZ_IRQS_MAX rounds */
+		const struct kz_cfg_irq *irq = &vm->irq[i];
+
+		c->where->index = i;
+		if (!spi_is_valid(irq->intid, c->cfg->machine.gic_lines) ||
+		    (irq->intid >= vm->irq_lines) || ((irq->flags & ~KZ_IRQ_FLAGS) != 0)) {
+			return BLOB_IRQ;
+		}
+		if ((irq->intid == vm->console_intid) || !intid_take(c, irq->intid)) {
 			return BLOB_IRQ_TWICE;
 		}
 	}
 	return BLOB_OK;
 }
 
-/* One vCPU a core, and the console on a core that has the time for it. */
-static enum blob_err check_cpus_once(struct check *c)
+/* May a region of this type be there? */
+static enum blob_err check_region(const struct check *c, const struct kz_cfg_region *r)
+{
+	const struct kz_cfg_machine *m = &c->cfg->machine;
+	struct span pa = {r->pa, r->size};
+
+	if ((r->type >= KZ_REGION_TYPES) || (r->reserved != 0) ||
+	    !pages_are_valid(pa, KZ_PA_LIMIT)) {
+		return BLOB_REGION;
+	}
+	if (r->type == KZ_REGION_RAM) {
+		if (!ram_has(m, pa)) {
+			return BLOB_REGION_RAM;
+		}
+	} else if (spans_hit(ram_spans(m), m->ram_count, pa)) {
+		return BLOB_REGION_DEVICE;
+	}
+	return spans_hit(c->own, c->own_count, pa) ? BLOB_REGION_OWN : BLOB_OK;
+}
+
+/* Does a region before the index-th of this VM, its own or an earlier VM's, have such a page? */
+static bool region_is_twice(const struct check *c, const struct kz_cfg_vm *vm, uint32_t index)
+{
+	const struct kz_cfg_region *r = &vm->region[index];
+
+	for (uint32_t v = 0; v <= c->where->vm; v++) { /* KZ_VMS_MAX times KZ_REGIONS_MAX */
+		const struct kz_cfg_vm *other = blob_vm(c->cfg, v);
+		uint32_t end = (other == vm) ? index : other->region_count;
+
+		for (uint32_t i = 0; i < end; i++) {
+			struct span s = {other->region[i].pa, other->region[i].size};
+
+			if (spans_hit(&s, 1, (struct span){r->pa, r->size})) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* All that the guest can address: regions, then the frames that are emulated. */
+static enum blob_err check_vm_space(struct check *c, const struct kz_cfg_vm *vm)
+{
+	struct span ipa[KZ_REGIONS_MAX + 3];
+	bool v2 = (c->cfg->machine.gic_version == 2);
+	uint32_t n = 0;
+
+	for (; n < vm->region_count; n++) { /* KZ_REGIONS_MAX rounds */
+		enum blob_err err = check_region(c, &vm->region[n]);
+
+		c->where->index = n;
+		if (err != BLOB_OK) {
+			return err;
+		}
+		if (region_is_twice(c, vm, n)) {
+			return BLOB_REGION_TWICE;
+		}
+		ipa[n] = (struct span){vm->region[n].ipa, vm->region[n].size};
+	}
+	ipa[n++] = (struct span){vm->gicd_ipa, v2 ? KZ_GICD2_SIZE : KZ_GICD3_SIZE};
+	ipa[n++] = (struct span){vm->gicc_ipa,
+	                         v2 ? KZ_GICC_SIZE : vm->vcpu_count * (uint64_t)KZ_GICR_SIZE};
+	if (vm->console == KZ_CONSOLE_PL011) {
+		ipa[n++] = (struct span){vm->console_ipa, KZ_CONSOLE_SIZE};
+	}
+	for (uint32_t i = 0; i < n; i++) { /* KZ_REGIONS_MAX + 3, squared */
+		c->where->index = i;
+		if (!pages_are_valid(ipa[i], IPA_END) || spans_hit(ipa, i, ipa[i])) {
+			return BLOB_IPA;
+		}
+	}
+	return BLOB_OK;
+}
+
+/* Is the guest's [ipa, ipa + size) inside one of its RAM regions? KZ_REGIONS_MAX rounds. */
+static bool vm_has_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
+{
+	for (uint32_t i = 0; i < vm->region_count; i++) {
+		const struct kz_cfg_region *r = &vm->region[i];
+
+		if ((r->type == KZ_REGION_RAM) &&
+		    span_is_in((struct span){ipa, size}, (struct span){r->ipa, r->size})) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)
+{
+	bool ok = true;
+
+	if (vm->console == KZ_CONSOLE_NONE) {
+		ok = ((vm->console_ipa | vm->console_intid) == 0);
+	} else if (vm->console == KZ_CONSOLE_RING) {
+		ok = (vm->console_intid == 0) && ((vm->console_ipa % KZ_PAGE_SIZE) == 0) &&
+		     vm_has_ram(vm, vm->console_ipa, KZ_CONSOLE_SIZE);
+	} else if (vm->console_intid != 0) {
+		ok = spi_is_valid(vm->console_intid, vm->irq_lines);
+		/* An HRT VM gets its console's interrupt from the distributor of the machine. */
+		if (ok && (vm->level == KZ_HRT)) {
+			ok = spi_is_valid(vm->console_intid, c->cfg->machine.gic_lines);
+			if (ok && !intid_take(c, vm->console_intid)) {
+				return BLOB_IRQ_TWICE;
+			}
+		}
+	}
+	return ok ? BLOB_OK : BLOB_CONSOLE;
+}
+
+static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
+{
+	uint64_t room = c->cfg->image_size - c->cfg->blob_offset;
+
+	for (uint32_t i = 0; i < vm->load_count; i++) { /* KZ_LOADS_MAX rounds */
+		const struct kz_cfg_load *l = &vm->load[i];
+
+		c->where->index = i;
+		if ((l->size == 0) || ((l->offset % 64) != 0) || (l->offset < c->cfg->size) ||
+		    !span_fits(l->offset, l->size, room) || !vm_has_ram(vm, l->ipa, l->size)) {
+			return BLOB_LOAD;
+		}
+	}
+	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || !vm_has_ram(vm, vm->entry, 4) ||
+	    !vm_has_ram(vm, vm->arg, 8)) {
+		return BLOB_ENTRY;
+	}
+	return BLOB_OK;
+}
+
+static enum blob_err check_vm(struct check *c, const struct kz_cfg_vm *vm)
+{
+	static enum blob_err (*const step[])(struct check *, const struct kz_cfg_vm *) = {
+		check_vm_fields, check_vm_cpus,    check_vm_irqs,
+		check_vm_space,  check_vm_console, check_vm_loads};
+	enum blob_err err = BLOB_OK;
+
+	for (uint32_t i = 0; (i < 6) && (err == BLOB_OK); i++) { /* 6 rounds */
+		c->where->index = 0;
+		err = step[i](c, vm);
+	}
+	return err;
+}
+
+/* The console is served by a core that has the time for it, if there is one. */
+static enum blob_err check_console_cpu(const struct check *c)
 {
 	const struct kz_cfg_machine *m = &c->cfg->machine;
 	uint32_t all = (1u << m->cpu_count) - 1;
-	uint32_t used = 0;
-	uint32_t hard = 0;
 
-	for (uint32_t v = 0; v < c->cfg->vm_count; v++) {	/* KZ_VMS_MAX * KZ_VCPUS_MAX */
-		const struct kz_cfg_vm *vm = blob_vm(c->cfg, v);
-
-		c->where->vm = v;
-		for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-			uint32_t bit;
-
-			c->where->index = i;
-			if (vm->cpu[i] >= m->cpu_count) {
-				return BLOB_VCPU;
-			}
-			bit = 1u << vm->cpu[i];
-			if ((used & bit) != 0) {
-				return BLOB_CPU_TWICE;
-			}
-			used |= bit;
-			hard |= (vm->level == KZ_HRT) ? bit : 0;
-		}
-	}
 	c->where->vm = BLOB_NO_VM;
-	return ((hard != all) && ((hard & (1u << m->console_cpu)) != 0)) ? BLOB_CONSOLE_CPU :
-									  BLOB_OK;
-}
-
-static enum blob_err check_between(struct check *c)
-{
-	enum blob_err err = BLOB_OK;
-
-	for (uint32_t a = 0; a < c->cfg->vm_count; a++) {	/* KZ_VMS_MAX squared */
-		c->where->vm = a;
-		for (uint32_t b = 0; b <= a; b++) {
-			if ((a != b) &&
-			    name_is_same(blob_vm(c->cfg, a)->name, blob_vm(c->cfg, b)->name)) {
-				return BLOB_NAME_TWICE;
-			}
-			err = check_pages_once(c, a, b);
-			if (err != BLOB_OK) {
-				return err;
-			}
-		}
-	}
-	err = check_irqs_once(c);
-	return (err == BLOB_OK) ? check_cpus_once(c) : err;
+	c->where->index = m->console_cpu;
+	return ((c->cpus_hard != all) && ((c->cpus_hard & (1u << m->console_cpu)) != 0))
+	               ? BLOB_CONSOLE_CPU
+	               : BLOB_OK;
 }
 
 enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_where *where)
@@ -610,66 +557,41 @@ enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_whe
 
 	c.cfg = cfg;
 	c.where = where;
-	c.own.count = 0;
+	c.cpus_used = 0;
+	c.cpus_hard = 0;
+	c.own_count = 1;
+	for (uint32_t i = 0; i < LINES_MAX / 32; i++) { /* 32 rounds */
+		c.intid_used[i] = 0;
+	}
 	where->vm = BLOB_NO_VM;
 	where->index = 0;
-	err = check_header(cfg, avail);
+	err = check_header(&c, avail);
 	if (err == BLOB_OK) {
 		err = check_machine(&c);
 	}
-	for (uint32_t v = 0; (err == BLOB_OK) && (v < cfg->vm_count); v++) {	/* KZ_VMS_MAX */
+	for (uint32_t v = 0; (err == BLOB_OK) && (v < cfg->vm_count); v++) { /* KZ_VMS_MAX */
 		where->vm = v;
 		err = check_vm(&c, blob_vm(cfg, v));
 	}
-	return (err == BLOB_OK) ? check_between(&c) : err;
+	return (err == BLOB_OK) ? check_console_cpu(&c) : err;
 }
 
 /* In the order of enum blob_err, BLOB_ERRS included, each ended by a NUL. */
 static const char messages[] =
-	"ok\0"
-	"truncated\0"
-	"no configuration (magic)\0"
-	"version differs\0"
-	"size\0"
-	"number of VMs\0"
-	"reserved field set\0"
-	"image bounds\0"
-	"name\0"
-	"name given twice\0"
-	"number of cores\0"
-	"MPIDR\0"
-	"console core\0"
-	"PSCI conduit\0"
-	"RAM bank\0"
-	"image outside RAM\0"
-	"GIC version or lines\0"
-	"GIC frame\0"
-	"PPI\0"
-	"console UART\0"
-	"level, on_fault or console\0"
-	"count above maximum\0"
-	"flags\0"
-	"no such core\0"
-	"core given twice\0"
-	"irq_lines\0"
-	"interrupt\0"
-	"interrupt given twice\0"
-	"region bounds\0"
-	"region outside free RAM\0"
-	"device region not free\0"
-	"page given twice\0"
-	"guest addresses overlap\0"
-	"load outside VM or image\0"
-	"entry or argument outside RAM\0"
-	"guest console\0"
-	"unknown error\0";
+	"ok\0truncated\0no configuration\0version differs\0size\0number of VMs\0reserved field\0"
+	"image bounds\0name\0name given twice\0number of cores\0MPIDR\0console core\0conduit\0"
+	"RAM bank\0image outside RAM\0GIC version or lines\0GIC frame\0PPI\0console UART\0"
+	"level, on_fault or console\0count\0flags\0no such core\0core given twice\0irq_lines\0"
+	"interrupt\0interrupt given twice\0region bounds\0region outside RAM\0device in RAM\0"
+	"region is the hypervisor's\0page given twice\0guest addresses overlap\0load\0"
+	"entry or argument\0guest console\0unknown error\0";
 
 const char *blob_strerror(enum blob_err err)
 {
 	const char *text = messages;
 	uint32_t skip = ((uint32_t)err < BLOB_ERRS) ? (uint32_t)err : (uint32_t)BLOB_ERRS;
 
-	while (skip > 0) {	/* the length of messages */
+	while (skip > 0) { /* the length of messages */
 		skip -= (*text == '\0') ? 1 : 0;
 		text++;
 	}

@@ -41,6 +41,7 @@ enum blob_err {
 	BLOB_REGION,
 	BLOB_REGION_RAM,
 	BLOB_REGION_DEVICE,
+	BLOB_REGION_OWN,
 	BLOB_REGION_TWICE,
 	BLOB_IPA,
 	BLOB_LOAD,
@@ -49,7 +50,7 @@ enum blob_err {
 	BLOB_ERRS
 };
 
-#define BLOB_NO_VM	KZ_VMS_MAX
+#define BLOB_NO_VM KZ_VMS_MAX
 
 /* What an error is about: a VM (or BLOB_NO_VM) and an index into the array that the error names. */
 struct blob_where {

@@ -9,24 +9,24 @@
 
 /* Where files are looked for; each NULL means beside the program. */
 struct paths {
-	const char *program;	/* argv[0]'s directory, resolved */
-	const char *boards;	/* NAME.conf */
-	const char *dtbs;	/* what a board file calls dtb */
+	const char *program; /* argv[0]'s directory, resolved */
+	const char *boards;  /* NAME.conf */
+	const char *dtbs;    /* what a board file calls dtb */
 	const char *hypervisor;
 };
 
 struct board {
 	const char *name;
-	struct diag diag;		/* what is wrong with the board's own files */
-	const char *qemu;		/* arguments, or NULL */
+	struct diag diag; /* what is wrong with the board's own files */
+	const char *qemu; /* arguments, or NULL */
 	const void *fdt;
 	size_t fdt_size;
 	struct kz_cfg_machine m;
-	uint64_t image_pa;		/* where boot loaders put an Image */
-	int gic, uart, pmu;		/* nodes; negative: none */
-	uint32_t pmu_intid[KZ_CPUS_MAX];	/* of each core's PMU, when they are SPIs; else 0 */
-	uint8_t spi_used[KZ_INTID_MAX + 4];	/* 1: some node of the tree has this INTID */
-	struct conf_list clocks;	/* known rates: "PROVIDER NUMBER = RATE" */
+	uint64_t image_pa;                  /* where boot loaders put an Image */
+	int gic, uart, pmu;                 /* nodes; negative: none */
+	uint32_t pmu_intid[KZ_CPUS_MAX];    /* of each core's PMU, when they are SPIs; else 0 */
+	uint8_t spi_used[KZ_INTID_MAX + 4]; /* 1: some node of the tree has this INTID */
+	struct conf_list clocks;            /* known rates: "PROVIDER NUMBER = RATE" */
 };
 
 /*
@@ -35,7 +35,7 @@ struct board {
  * out->diag. False when there is no board to go on with.
  */
 bool board_load(struct diag *d, const struct paths *paths, struct conf_text name, const char *dir,
-		struct board *out);
+                struct board *out);
 
 /*
  * board_parse - the same from a board's conf and a device tree that dt_open() accepted;

@@ -7,7 +7,7 @@
 
 #include "scan.h"
 
-#define LIST_MAX 256u	/* items of one list that are read */
+#define LIST_MAX 256u /* items of one list that are read */
 #define OPTS_MAX 32u
 
 struct key {
@@ -16,46 +16,55 @@ struct key {
 	bool list;
 };
 
-#define KEY(type, field)	{ #field, offsetof(struct type, field), false }
-#define KEY_LIST(type, field)	{ #field, offsetof(struct type, field), true }
+#define KEY(type, field)                                    \
+	{                                                   \
+#field, offsetof(struct type, field), false \
+	}
+#define KEY_LIST(type, field)                              \
+	{                                                  \
+#field, offsetof(struct type, field), true \
+	}
 
 static const struct key root_keys[] = {
-	KEY(conf, board), KEY(conf, cores), KEY(conf, ram), { NULL, 0, false },
+	KEY(conf, board),
+	KEY(conf, cores),
+	KEY(conf, ram),
+	{NULL, 0, false},
 };
 
 static const struct key vm_keys[] = {
-	KEY(conf_vm, level), KEY_LIST(conf_vm, cpus), KEY(conf_vm, memory),
-	KEY(conf_vm, memory_at), KEY(conf_vm, image), KEY(conf_vm, ramdisk),
-	KEY(conf_vm, cmdline), KEY(conf_vm, dtb), KEY_LIST(conf_vm, devices),
-	KEY_LIST(conf_vm, clocks), KEY(conf_vm, dma), KEY(conf_vm, console),
-	KEY(conf_vm, on_fault), KEY(conf_vm, sgi), KEY(conf_vm, gicd_at),
-	KEY(conf_vm, gicc_at), KEY(conf_vm, gicr_at), KEY(conf_vm, console_at),
-	{ NULL, 0, false },
+	KEY(conf_vm, level),       KEY_LIST(conf_vm, cpus), KEY(conf_vm, memory),
+	KEY(conf_vm, memory_at),   KEY(conf_vm, image),     KEY(conf_vm, ramdisk),
+	KEY(conf_vm, cmdline),     KEY(conf_vm, dtb),       KEY_LIST(conf_vm, devices),
+	KEY_LIST(conf_vm, clocks), KEY(conf_vm, dma),       KEY(conf_vm, console),
+	KEY(conf_vm, on_fault),    KEY(conf_vm, sgi),       KEY(conf_vm, gicd_at),
+	KEY(conf_vm, gicc_at),     KEY(conf_vm, gicr_at),   KEY(conf_vm, console_at),
+	{NULL, 0, false},
 };
 
 static const struct key board_keys[] = {
-	KEY(conf_board, dtb), KEY(conf_board, qemu), KEY(conf_board, ram),
+	KEY(conf_board, dtb),       KEY(conf_board, qemu),    KEY(conf_board, ram),
 	KEY(conf_board, gic_lines), KEY(conf_board, console), KEY_LIST(conf_board, clocks),
-	{ NULL, 0, false },
+	{NULL, 0, false},
 };
 
 static const char *const later_root[][2] = {
-	{ "channel", "there are no channels between VMs yet" },
-	{ NULL, NULL },
+	{"channel", "there are no channels between VMs yet"},
+	{NULL, NULL},
 };
 
 static const char *const later_vm[][2] = {
-	{ "realtime", "cores are not shared yet, each vCPU has one for itself" },
-	{ "weight", "cores are not shared yet, each vCPU has one for itself" },
-	{ "control", "VMs cannot be managed at run time yet" },
-	{ "channels", "there are no channels between VMs yet" },
-	{ NULL, NULL },
+	{"realtime", "cores are not shared yet, each vCPU has one for itself"},
+	{"weight", "cores are not shared yet, each vCPU has one for itself"},
+	{"control", "VMs cannot be managed at run time yet"},
+	{"channels", "there are no channels between VMs yet"},
+	{NULL, NULL},
 };
 
 /* libConfuse's callbacks have no argument of ours: what the parse under way fills. */
 static struct {
 	struct diag *d;
-	struct conf *conf;		/* NULL for a board */
+	struct conf *conf; /* NULL for a board */
 	struct conf_board *board;
 } parse;
 
@@ -120,7 +129,7 @@ static void list_add(struct conf_list *list, struct conf_text item)
 /* A value was read (called by libConfuse). */
 static int value_take(cfg_t *sec, cfg_opt_t *opt, const char *value, void *result)
 {
-	struct conf_text text = { mem_strndup(parse.d->mem, value, strlen(value)), sec->line };
+	struct conf_text text = {mem_strndup(parse.d->mem, value, strlen(value)), sec->line};
 	const struct key *keys = board_keys;
 	void *base = parse.board;
 	const struct key *key;
@@ -129,8 +138,8 @@ static int value_take(cfg_t *sec, cfg_opt_t *opt, const char *value, void *resul
 		bool in_vm = (strcmp(cfg_name(sec), "vm") == 0);
 
 		keys = in_vm ? vm_keys : root_keys;
-		base = in_vm ? (void *)vm_get(parse.conf, cfg_title(sec), sec->line) :
-			       (void *)parse.conf;
+		base = in_vm ? (void *)vm_get(parse.conf, cfg_title(sec), sec->line)
+		             : (void *)parse.conf;
 	}
 	key = key_find(keys, opt->name);
 	if ((base != NULL) && (key->name != NULL)) {
@@ -187,10 +196,14 @@ static bool parse_text(cfg_opt_t *opts, const char *text)
 bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 {
 	struct scan_section vm = {
-		.name = "vm", .keys = key_names(d->mem, vm_keys, NULL), .later = later_vm,
+		.name = "vm",
+		.keys = key_names(d->mem, vm_keys, NULL),
+		.later = later_vm,
 	};
 	struct scan_section root = {
-		.keys = key_names(d->mem, root_keys, "vm"), .later = later_root, .sub = &vm,
+		.keys = key_names(d->mem, root_keys, "vm"),
+		.later = later_root,
+		.sub = &vm,
 		.begin = section_take,
 	};
 	cfg_opt_t vm_opts[OPTS_MAX];
@@ -217,7 +230,7 @@ bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 
 bool conf_parse_board(struct diag *d, char *text, size_t size, struct conf_board *out)
 {
-	struct scan_section root = { .keys = key_names(d->mem, board_keys, NULL) };
+	struct scan_section root = {.keys = key_names(d->mem, board_keys, NULL)};
 	cfg_opt_t opts[OPTS_MAX];
 
 	memset(out, 0, sizeof(*out));
@@ -246,8 +259,9 @@ static bool number_take(const char **text, uint64_t *out)
 	}
 	*text = at;
 	for (; isxdigit((unsigned char)*at); at++) {
-		unsigned digit = isdigit((unsigned char)*at) ? (unsigned)(*at - '0') :
-				 (unsigned)(tolower((unsigned char)*at) - 'a') + 10;
+		unsigned digit = isdigit((unsigned char)*at)
+		                         ? (unsigned)(*at - '0')
+		                         : (unsigned)(tolower((unsigned char)*at) - 'a') + 10;
 
 		if (digit >= base) {
 			break;

@@ -5,17 +5,17 @@
 
 #include "diag.h"
 
-#define CONF_VMS_MAX 64u	/* how many are read, so that "too many" can be said of them */
+#define CONF_VMS_MAX 64u /* how many are read, so that "too many" can be said of them */
 
 struct conf_text {
-	const char *s;		/* NULL: not given */
+	const char *s; /* NULL: not given */
 	int line;
 };
 
 struct conf_list {
 	struct conf_text *item;
 	unsigned count;
-	int line;		/* 0: not given */
+	int line; /* 0: not given */
 };
 
 /* The keys are explained in docs/config.md. */

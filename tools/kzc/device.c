@@ -8,14 +8,35 @@
 #define NAMES_MAX 1024u
 
 /* Devices that never read or write memory by themselves. Everything else is taken to do it. */
-static const char *const no_dma_words[] = {
-	"arm,pl011", "arm,pl022", "arm,pl031", "arm,pl050", "arm,pl061", "arm,sp804", "arm,sp805",
-	"xlnx,zynq-can-1.0", "xlnx,canfd-1.0", "cdns,i2c-r1p10",
-	"cdns,i2c-r1p14", "cdns,spi-r1p6", "cdns,ttc", "cdns,uart-r1p8", "cdns,uart-r1p12",
-	"cdns,wdt-r1p2", "xlnx,xuartps", "xlnx,zynqmp-gpio-1.0", "xlnx,zynq-gpio-1.0",
-	"xlnx,zynqmp-rtc", "xlnx,zynqmp-ams", "cfi-flash", "ns16550a", "snps,dw-apb-uart",
-	"snps,dw-wdt", "snps,dw-apb-timer", "snps,dw-apb-gpio", "snps,designware-i2c", NULL
-};
+static const char *const no_dma_words[] = {"arm,pl011",
+                                           "arm,pl022",
+                                           "arm,pl031",
+                                           "arm,pl050",
+                                           "arm,pl061",
+                                           "arm,sp804",
+                                           "arm,sp805",
+                                           "xlnx,zynq-can-1.0",
+                                           "xlnx,canfd-1.0",
+                                           "cdns,i2c-r1p10",
+                                           "cdns,i2c-r1p14",
+                                           "cdns,spi-r1p6",
+                                           "cdns,ttc",
+                                           "cdns,uart-r1p8",
+                                           "cdns,uart-r1p12",
+                                           "cdns,wdt-r1p2",
+                                           "xlnx,xuartps",
+                                           "xlnx,zynqmp-gpio-1.0",
+                                           "xlnx,zynq-gpio-1.0",
+                                           "xlnx,zynqmp-rtc",
+                                           "xlnx,zynqmp-ams",
+                                           "cfi-flash",
+                                           "ns16550a",
+                                           "snps,dw-apb-uart",
+                                           "snps,dw-wdt",
+                                           "snps,dw-apb-timer",
+                                           "snps,dw-apb-gpio",
+                                           "snps,designware-i2c",
+                                           NULL};
 
 static bool spans_hit(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
@@ -35,8 +56,8 @@ static const char *const *device_names(struct sys *s)
 		const char *name = fdt_get_name(fdt, node, NULL);
 
 		if ((name != NULL) && (node != s->board.gic) && (node != s->board.uart) &&
-		    dt_reg(fdt, node, 0, &r) && (fdt_getprop(fdt, node, "device_type", NULL) ==
-						 NULL)) {
+		    dt_reg(fdt, node, 0, &r) &&
+		    (fdt_getprop(fdt, node, "device_type", NULL) == NULL)) {
 			names[n++] = name;
 		}
 	}
@@ -55,30 +76,40 @@ static int device_find(struct sys *s, const struct conf_text *item)
 		const char *const *names = device_names(s);
 		const char *near = diag_nearest(item->s, names);
 
-		diag_error(&s->diag, item->line, "board %s has no device '%s'%s%s%s", b->name,
-			   item->s, (near == NULL) ? ": dtc -I dtb shows its device tree" :
-			   ": did you mean '", (near == NULL) ? "" : near,
-			   (near == NULL) ? "" : "'?");
+		diag_error(
+			&s->diag, item->line, "board %s has no device '%s'%s%s%s", b->name, item->s,
+			(near == NULL) ? ": dtc -I dtb shows its device tree" : ": did you mean '",
+			(near == NULL) ? "" : near, (near == NULL) ? "" : "'?");
 		return -1;
 	}
 	if (more) {
-		diag_error(&s->diag, item->line, "board %s has several devices '%s': write the whole "
-			   "path, such as %s", b->name, item->s, dt_path(&s->mem, b->fdt, node));
+		diag_error(&s->diag, item->line,
+		           "board %s has several devices '%s': write the whole "
+		           "path, such as %s",
+		           b->name, item->s, dt_path(&s->mem, b->fdt, node));
 		return -1;
 	}
 	type = dt_string(b->fdt, node, "device_type");
 	if (node == b->gic) {
-		diag_error(&s->diag, item->line, "%s is the interrupt controller, which all VMs "
-			   "share: each has one of its own already", item->s);
+		diag_error(&s->diag, item->line,
+		           "%s is the interrupt controller, which all VMs "
+		           "share: each has one of its own already",
+		           item->s);
 	} else if (node == b->uart) {
-		diag_error(&s->diag, item->line, "%s is the console of board %s, which all VMs share "
-			   "(console = pl011): take another UART", item->s, b->name);
+		diag_error(&s->diag, item->line,
+		           "%s is the console of board %s, which all VMs share "
+		           "(console = pl011): take another UART",
+		           item->s, b->name);
 	} else if ((type != NULL) && (strcmp(type, "pci") == 0)) {
-		diag_error(&s->diag, item->line, "%s is a PCI host bridge: those cannot be passed "
-			   "through in this version", item->s);
+		diag_error(&s->diag, item->line,
+		           "%s is a PCI host bridge: those cannot be passed "
+		           "through in this version",
+		           item->s);
 	} else if (type != NULL) {
-		diag_error(&s->diag, item->line, "%s is no device but %s: that is what cpus and "
-			   "memory are for", item->s, type);
+		diag_error(&s->diag, item->line,
+		           "%s is no device but %s: that is what cpus and "
+		           "memory are for",
+		           item->s, type);
 	} else {
 		return node;
 	}
@@ -90,32 +121,33 @@ static bool reg_check(struct sys *s, const struct device *dev, const struct dt_r
 {
 	const struct kz_cfg_machine *m = &s->board.m;
 	const struct kz_cfg_ram own[] = {
-		{ m->gicd_pa, (m->gic_version == 2) ? KZ_GICD2_SIZE : KZ_GICD3_SIZE },
-		{ m->gicc_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0 },
-		{ m->gich_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0 },
-		{ m->gicv_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0 },
-		{ m->gicr_pa, m->gicr_size },
-		{ m->uart_pa, (m->uart == KZ_UART_NONE) ? 0 : KZ_CONSOLE_SIZE },
+		{m->gicd_pa, (m->gic_version == 2) ? KZ_GICD2_SIZE : KZ_GICD3_SIZE},
+		{m->gicc_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0},
+		{m->gich_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0},
+		{m->gicv_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0},
+		{m->gicr_pa, m->gicr_size},
+		{m->uart_pa, (m->uart == KZ_UART_NONE) ? 0 : KZ_CONSOLE_SIZE},
 	};
 
 	if ((r->size > KZ_PA_LIMIT) || (r->base > KZ_PA_LIMIT - r->size)) {
-		diag_error(&s->diag, dev->line, "%s is at 0x%llx: devices above 0x%llx cannot be "
-			   "passed through", dev->name, (unsigned long long)r->base,
-			   (unsigned long long)KZ_PA_LIMIT);
+		diag_error(&s->diag, dev->line,
+		           "%s is at 0x%llx: devices above 0x%llx cannot be "
+		           "passed through",
+		           dev->name, (unsigned long long)r->base, (unsigned long long)KZ_PA_LIMIT);
 		return false;
 	}
 	for (unsigned i = 0; i < 6; i++) {
 		if (spans_hit(r->base, r->size, own[i].pa, own[i].size)) {
-			diag_error(&s->diag, dev->line, "%s shares the page 0x%llx with the %s", dev->name,
-				   (unsigned long long)own[i].pa,
-				   (i == 5) ? "console" : "interrupt controller");
+			diag_error(&s->diag, dev->line, "%s shares the page 0x%llx with the %s",
+			           dev->name, (unsigned long long)own[i].pa,
+			           (i == 5) ? "console" : "interrupt controller");
 			return false;
 		}
 	}
 	for (unsigned i = 0; i < m->ram_count; i++) {
 		if (spans_hit(r->base, r->size, m->ram[i].pa, m->ram[i].size)) {
-			diag_error(&s->diag, dev->line, "%s has registers in RAM (0x%llx)", dev->name,
-				   (unsigned long long)r->base);
+			diag_error(&s->diag, dev->line, "%s has registers in RAM (0x%llx)",
+			           dev->name, (unsigned long long)r->base);
 			return false;
 		}
 	}
@@ -133,14 +165,13 @@ static void reg_add(struct sys *s, struct device *dev, struct dt_reg r)
 		return;
 	}
 	for (unsigned i = 0; i < dev->reg_count; i++) {
-		if ((r.base >= dev->reg[i].base) &&
-		    (end <= dev->reg[i].base + dev->reg[i].size)) {
+		if ((r.base >= dev->reg[i].base) && (end <= dev->reg[i].base + dev->reg[i].size)) {
 			return;
 		}
 	}
 	if (dev->reg_count == DEVICE_REGS_MAX) {
 		diag_error(&s->diag, dev->line, "%s has more than %u register areas", dev->name,
-			   DEVICE_REGS_MAX);
+		           DEVICE_REGS_MAX);
 		return;
 	}
 	dev->reg[dev->reg_count] = r;
@@ -148,13 +179,15 @@ static void reg_add(struct sys *s, struct device *dev, struct dt_reg r)
 }
 
 static void irq_add(struct sys *s, struct vm *vm, const struct device *dev,
-		    const struct dt_irq *irq)
+                    const struct dt_irq *irq)
 {
 	struct kz_cfg_irq *to = &vm->cfg.irq[vm->cfg.irq_count];
 
 	if (irq->intid < 32) {
-		diag_error(&s->diag, dev->line, "%s has an interrupt of its core (PPI %u): those "
-			   "cannot be passed through", dev->name, irq->intid);
+		diag_error(&s->diag, dev->line,
+		           "%s has an interrupt of its core (PPI %u): those "
+		           "cannot be passed through",
+		           dev->name, irq->intid);
 		return;
 	}
 	for (unsigned i = 0; i < vm->cfg.irq_count; i++) {
@@ -164,13 +197,15 @@ static void irq_add(struct sys *s, struct vm *vm, const struct device *dev,
 	}
 	if (irq->intid == s->board.m.uart_intid) {
 		diag_error(&s->diag, dev->line, "%s has interrupt %u, which is the console's",
-			   dev->name, irq->intid);
+		           dev->name, irq->intid);
 	} else if (irq->intid >= s->board.m.gic_lines) {
-		diag_error(&s->diag, dev->line, "%s has interrupt %u, but board %s has gic_lines = "
-			   "%u", dev->name, irq->intid, s->board.name, s->board.m.gic_lines);
+		diag_error(&s->diag, dev->line,
+		           "%s has interrupt %u, but board %s has gic_lines = "
+		           "%u",
+		           dev->name, irq->intid, s->board.name, s->board.m.gic_lines);
 	} else if (vm->cfg.irq_count == KZ_IRQS_MAX) {
 		diag_error(&s->diag, dev->line, "vm '%s' has more than %u interrupts",
-			   vm->conf->name.s, KZ_IRQS_MAX);
+		           vm->conf->name.s, KZ_IRQS_MAX);
 	} else {
 		to->intid = irq->intid;
 		to->flags = ((irq->flags & 3u) != 0) ? KZ_IRQ_EDGE : 0;
@@ -197,8 +232,10 @@ static void node_read(struct sys *s, struct vm *vm, struct device *dev, int node
 		irq_add(s, vm, dev, &irq);
 	}
 	if ((found < 0) && (node == dev->node)) {
-		diag_note(&s->diag, dev->line, "%s has an interrupt that is not the GIC's: the VM "
-			  "does not get it", dev->name);
+		diag_note(&s->diag, dev->line,
+		          "%s has an interrupt that is not the GIC's: the VM "
+		          "does not get it",
+		          dev->name);
 	}
 }
 
@@ -214,16 +251,21 @@ static void device_read(struct sys *s, struct vm *vm, struct device *dev)
 		}
 	}
 	if (dev->reg_count == 0) {
-		diag_error(&s->diag, dev->line, "%s has no registers that a core can reach: pass "
-			   "the controller that it is attached to", dev->name);
+		diag_error(&s->diag, dev->line,
+		           "%s has no registers that a core can reach: pass "
+		           "the controller that it is attached to",
+		           dev->name);
 	}
 	if (!dt_is(fdt, dev->node, no_dma_words) && !vm->unconfined) {
-		diag_error(&s->diag, dev->line, "%s may do DMA, and nothing confines it (no SMMU is "
-			   "driven): it could overwrite everything. dma = unconfined accepts that",
-			   dev->name);
+		diag_error(&s->diag, dev->line,
+		           "%s may do DMA, and nothing confines it (no SMMU is "
+		           "driven): it could overwrite everything. dma = unconfined accepts that",
+		           dev->name);
 	} else if (!dt_is(fdt, dev->node, no_dma_words) && !vm->physical) {
-		diag_note(&s->diag, dev->line, "the DMA of %s takes physical addresses: memory_at = "
-			  "physical makes the guest's the same", dev->name);
+		diag_note(&s->diag, dev->line,
+		          "the DMA of %s takes physical addresses: memory_at = "
+		          "physical makes the guest's the same",
+		          dev->name);
 	}
 }
 
@@ -244,10 +286,10 @@ static void devices_read(struct sys *s, struct vm *vm)
 		}
 		if (twice) {
 			diag_error(&s->diag, list->item[i].line, "%s is in the list twice",
-				   list->item[i].s);
+			           list->item[i].s);
 		} else if (vm->device_count == DEVICES_MAX) {
 			diag_error(&s->diag, list->item[i].line, "vm '%s' has more than %u devices",
-				   vm->conf->name.s, DEVICES_MAX);
+			           vm->conf->name.s, DEVICES_MAX);
 			return;
 		} else {
 			dev->name = list->item[i].s;
@@ -287,11 +329,14 @@ static void regions_make(struct sys *s, struct vm *vm)
 		}
 		if (vm->cfg.region_count == KZ_REGIONS_MAX) {
 			diag_error(&s->diag, dev->line, "vm '%s' has more than %u register areas",
-				   vm->conf->name.s, KZ_REGIONS_MAX - 1);
+			           vm->conf->name.s, KZ_REGIONS_MAX - 1);
 			return;
 		}
 		vm->cfg.region[vm->cfg.region_count] = (struct kz_cfg_region){
-			.ipa = r.base, .pa = r.base, .size = r.size, .type = KZ_REGION_DEVICE,
+			.ipa = r.base,
+			.pa = r.base,
+			.size = r.size,
+			.type = KZ_REGION_DEVICE,
 		};
 		vm->cfg.region_count++;
 	}
@@ -299,21 +344,22 @@ static void regions_make(struct sys *s, struct vm *vm)
 
 /* Two devices of two VMs. */
 static void devices_compare(struct sys *s, const struct vm *va, const struct device *a,
-			    const struct vm *vb, const struct device *b)
+                            const struct vm *vb, const struct device *b)
 {
 	if (a->node == b->node) {
 		diag_error(&s->diag, b->line, "%s is given to vm '%s' and, in line %d, to vm '%s'",
-			   b->name, vb->conf->name.s, a->line, va->conf->name.s);
+		           b->name, vb->conf->name.s, a->line, va->conf->name.s);
 		return;
 	}
 	for (unsigned i = 0; i < a->reg_count; i++) {
 		for (unsigned k = 0; k < b->reg_count; k++) {
 			if (spans_hit(a->reg[i].base, a->reg[i].size, b->reg[k].base,
-				      b->reg[k].size)) {
-				diag_error(&s->diag, b->line, "%s (vm '%s') and %s (vm '%s', line %d) "
-					   "are on one page, 0x%llx: give both to one VM", b->name,
-					   vb->conf->name.s, a->name, va->conf->name.s, a->line,
-					   (unsigned long long)b->reg[k].base);
+			              b->reg[k].size)) {
+				diag_error(&s->diag, b->line,
+				           "%s (vm '%s') and %s (vm '%s', line %d) "
+				           "are on one page, 0x%llx: give both to one VM",
+				           b->name, vb->conf->name.s, a->name, va->conf->name.s,
+				           a->line, (unsigned long long)b->reg[k].base);
 				return;
 			}
 		}
@@ -325,10 +371,13 @@ static void irqs_compare(struct sys *s, const struct vm *va, const struct vm *vb
 	for (unsigned i = 0; i < va->cfg.irq_count; i++) {
 		for (unsigned k = 0; k < vb->cfg.irq_count; k++) {
 			if (va->cfg.irq[i].intid == vb->cfg.irq[k].intid) {
-				diag_error(&s->diag, vb->conf->devices.line, "interrupt %u is given to vm "
-					   "'%s' and, in line %d, to vm '%s': devices that share it go "
-					   "to one VM", va->cfg.irq[i].intid, vb->conf->name.s,
-					   va->conf->devices.line, va->conf->name.s);
+				diag_error(&s->diag, vb->conf->devices.line,
+				           "interrupt %u is given to vm "
+				           "'%s' and, in line %d, to vm '%s': devices that share "
+				           "it go "
+				           "to one VM",
+				           va->cfg.irq[i].intid, vb->conf->name.s,
+				           va->conf->devices.line, va->conf->name.s);
 			}
 		}
 	}
@@ -345,7 +394,7 @@ void device_read_all(struct sys *s)
 
 			for (unsigned i = 0; i < a->device_count * b->device_count; i++) {
 				devices_compare(s, a, &a->device[i / b->device_count], b,
-						&b->device[i % b->device_count]);
+				                &b->device[i % b->device_count]);
 			}
 			irqs_compare(s, a, b);
 		}

@@ -4,7 +4,7 @@
 #include <libfdt.h>
 #include <string.h>
 
-#define DEPTH_MAX 16	/* buses above a node */
+#define DEPTH_MAX 16 /* buses above a node */
 
 bool dt_open(const struct bytes *file)
 {
@@ -102,8 +102,8 @@ bool dt_reg(const void *fdt, int node, unsigned index, struct dt_reg *out)
 	for (int depth = 0; (bus > 0) && (depth < DEPTH_MAX); depth++) {
 		int up = fdt_parent_offset(fdt, bus);
 
-		if ((up < 0) || !bus_translate(fdt, bus, dt_cells(fdt, up, "#address-cells", 2),
-					       out)) {
+		if ((up < 0) ||
+		    !bus_translate(fdt, bus, dt_cells(fdt, up, "#address-cells", 2), out)) {
 			return false;
 		}
 		bus = up;
@@ -135,7 +135,7 @@ static int cells_copy(const fdt32_t *from, uint32_t count, uint32_t cell[4])
 
 /* The index-th of interrupts-extended: each has its own controller. */
 static int irq_extended(const void *fdt, const fdt32_t *at, int len, unsigned index, int *parent,
-			uint32_t cell[4])
+                        uint32_t cell[4])
 {
 	for (len /= 4; len > 0; index--) {
 		uint32_t count;

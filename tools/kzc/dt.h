@@ -6,12 +6,12 @@
 #include "mem.h"
 
 struct dt_reg {
-	uint64_t base, size;	/* as the CPU sees it */
+	uint64_t base, size; /* as the CPU sees it */
 };
 
 struct dt_irq {
-	uint32_t intid;		/* 16.. PPI, 32.. SPI */
-	uint32_t flags;		/* the specifier's third cell */
+	uint32_t intid; /* 16.. PPI, 32.. SPI */
+	uint32_t flags; /* the specifier's third cell */
 };
 
 /* dt_open - check a flattened tree of at most size bytes; false when it is none. */

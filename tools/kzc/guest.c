@@ -5,7 +5,7 @@
 
 #include "sys.h"
 
-#define IMAGE_MAGIC	0x644d5241u	/* "ARM\x64" at 56: Documentation/arm64/booting.rst */
+#define IMAGE_MAGIC 0x644d5241u /* "ARM\x64" at 56: Documentation/arm64/booting.rst */
 
 /* A little-endian number at an offset that lies within the file. */
 static uint64_t get_le(const struct bytes *f, size_t at, unsigned size)
@@ -89,9 +89,10 @@ static bool segment_read(struct sys *s, struct vm *vm, const struct bytes *f, si
 		return false;
 	}
 	if (vm->piece_count > KZ_LOADS_MAX - 3) {
-		diag_error(&s->diag, vm->conf->image.line, "image %s has more than %u segments: "
-			   "link it with fewer, or make it a raw binary", vm->conf->image.s,
-			   KZ_LOADS_MAX - 2);
+		diag_error(&s->diag, vm->conf->image.line,
+		           "image %s has more than %u segments: "
+		           "link it with fewer, or make it a raw binary",
+		           vm->conf->image.s, KZ_LOADS_MAX - 2);
 		return true;
 	}
 	p = piece_add(vm, "image", f->data + offset, filesz);
@@ -106,7 +107,7 @@ static void elf_read(struct sys *s, struct vm *vm, const struct bytes *f)
 	uint64_t phnum = get_le(f, offsetof(Elf64_Ehdr, e_phnum), 2);
 	uint64_t step = get_le(f, offsetof(Elf64_Ehdr, e_phentsize), 2);
 	bool ok = (step >= sizeof(Elf64_Phdr)) && (phoff <= f->size) &&
-		  (phnum * step <= f->size - phoff);
+	          (phnum * step <= f->size - phoff);
 
 	vm->kind = GUEST_ELF;
 	vm->entry_at = get_le(f, offsetof(Elf64_Ehdr, e_entry), 8);
@@ -115,7 +116,7 @@ static void elf_read(struct sys *s, struct vm *vm, const struct bytes *f)
 	}
 	if (!ok || (vm->piece_count == 0)) {
 		diag_error(&s->diag, vm->conf->image.line, "image %s is an ELF file %s",
-			   vm->conf->image.s, ok ? "with nothing to load" : "that is cut off");
+		           vm->conf->image.s, ok ? "with nothing to load" : "that is cut off");
 	}
 }
 
@@ -128,7 +129,7 @@ void guest_read(struct sys *s, struct vm *vm)
 	vm->tree = -1;
 	if (vm->conf->image.s == NULL) {
 		diag_error(&s->diag, vm->conf->name.line, "vm '%s' has no image = \"FILE\"",
-			   vm->conf->name.s);
+		           vm->conf->name.s);
 		return;
 	}
 	f = sys_file(s, "image", vm->conf->image);
@@ -150,7 +151,7 @@ void guest_read(struct sys *s, struct vm *vm)
 		f = sys_file(s, "ramdisk", vm->conf->ramdisk);
 		if ((f != NULL) && (f->size == 0)) {
 			diag_error(&s->diag, vm->conf->ramdisk.line, "ramdisk %s is empty",
-				   vm->conf->ramdisk.s);
+			           vm->conf->ramdisk.s);
 		} else if (f != NULL) {
 			vm->ramdisk = (int)vm->piece_count;
 			piece_add(vm, "ramdisk", f->data, f->size);

@@ -7,9 +7,9 @@
 
 #include "sys.h"
 
-#define HV_MAX		0x1000000u	/* no hypervisor is that large */
-#define HEADER_SIZE_AT	16u		/* Image header: image_size */
-#define HEADER_MAGIC_AT	56u
+#define HV_MAX          0x1000000u /* no hypervisor is that large */
+#define HEADER_SIZE_AT  16u        /* Image header: image_size */
+#define HEADER_MAGIC_AT 56u
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "IMAGE is little-endian, so is kzc");
 
@@ -41,8 +41,7 @@ static bool hv_flatten(struct mem *mem, const struct bytes *f, struct bytes *out
 	}
 	memcpy(&eh, f->data, sizeof(eh));
 	if ((eh.e_machine != EM_AARCH64) || (eh.e_phentsize != sizeof(Elf64_Phdr)) ||
-	    (eh.e_phoff > f->size) ||
-	    (eh.e_phnum > (f->size - eh.e_phoff) / sizeof(Elf64_Phdr))) {
+	    (eh.e_phoff > f->size) || (eh.e_phnum > (f->size - eh.e_phoff) / sizeof(Elf64_Phdr))) {
 		return false;
 	}
 	out->data = mem_zalloc(mem, HV_MAX);
@@ -64,13 +63,15 @@ bool hv_load(struct sys *s)
 	struct bytes file;
 
 	if (!mem_file(&s->mem, s->paths.hypervisor, &file)) {
-		diag_error(&s->diag, 0, "hypervisor %s: %s (make builds it; --hypervisor says where "
-			   "it is)", s->paths.hypervisor, strerror(errno));
+		diag_error(&s->diag, 0,
+		           "hypervisor %s: %s (make builds it; --hypervisor says where "
+		           "it is)",
+		           s->paths.hypervisor, strerror(errno));
 		return false;
 	}
 	if (!hv_flatten(&s->mem, &file, &s->hv)) {
 		diag_error(&s->diag, 0, "%s is not Kizami's ELF file for arm64",
-			   s->paths.hypervisor);
+		           s->paths.hypervisor);
 		return false;
 	}
 	return true;
@@ -147,7 +148,7 @@ static void blob_put(struct sys *s, uint8_t *image)
 
 struct bytes image_make(struct sys *s)
 {
-	struct bytes image = { mem_zalloc(&s->mem, s->image_size), s->image_size };
+	struct bytes image = {mem_zalloc(&s->mem, s->image_size), s->image_size};
 	struct blob_where where;
 	enum blob_err err;
 
@@ -155,10 +156,12 @@ struct bytes image_make(struct sys *s)
 	memcpy(image.data + HEADER_SIZE_AT, &s->image_size, sizeof(s->image_size));
 	blob_put(s, image.data);
 	err = blob_check((const struct kz_cfg *)(const void *)(image.data + s->hv.size),
-			 s->image_size - s->hv.size, &where);
+	                 s->image_size - s->hv.size, &where);
 	if (err != BLOB_OK) {
-		diag_error(&s->diag, 0, "the hypervisor would refuse this (vm %u, %u: %s): this is a "
-			   "mistake of kzc", where.vm, where.index, blob_strerror(err));
+		diag_error(&s->diag, 0,
+		           "the hypervisor would refuse this (vm %u, %u: %s): this is a "
+		           "mistake of kzc",
+		           where.vm, where.index, blob_strerror(err));
 		image.data = NULL;
 	}
 	return image;

@@ -8,19 +8,19 @@
 
 #include "tree.h"
 
-#define EXIT_WRONG 1	/* what was read is wrong */
-#define EXIT_USAGE 2	/* how kzc was called is wrong */
+#define EXIT_WRONG 1 /* what was read is wrong */
+#define EXIT_USAGE 2 /* how kzc was called is wrong */
 
 struct args {
 	struct paths paths;
 	const char *output;
-	char **word;		/* without options */
+	char **word; /* without options */
 	int count;
 };
 
 struct command {
 	const char *name;
-	const char *usage;	/* its words */
+	const char *usage; /* its words */
 	const char *help;
 	int words;
 	bool has_output;
@@ -66,7 +66,7 @@ static int run_check(struct sys *s, const struct args *args)
 
 static int run_build(struct sys *s, const struct args *args)
 {
-	struct bytes image = { NULL, 0 };
+	struct bytes image = {NULL, 0};
 	int code;
 
 	if (args->output == NULL) {
@@ -88,7 +88,7 @@ static int run_build(struct sys *s, const struct args *args)
 /* The VM of that name, or NULL and an error. */
 static struct vm *vm_find(struct sys *s, const char *name)
 {
-	const char *names[KZ_VMS_MAX + 1] = { NULL };
+	const char *names[KZ_VMS_MAX + 1] = {NULL};
 
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		names[v] = s->vm[v].conf->name.s;
@@ -124,11 +124,11 @@ static int run_dts(struct sys *s, const struct args *args)
 }
 
 static const struct command commands[] = {
-	{ "check", "FILE", "say what is wrong with a configuration", 1, false, run_check },
-	{ "build", "FILE -o IMAGE", "make a bootable image (a Linux arm64 Image)", 1, true,
-	  run_build },
-	{ "dts", "FILE VM", "print the device tree that a VM gets", 2, false, run_dts },
-	{ NULL, NULL, NULL, 0, false, NULL },
+	{"check", "FILE", "say what is wrong with a configuration", 1, false, run_check},
+	{"build", "FILE -o IMAGE", "make a bootable image (a Linux arm64 Image)", 1, true,
+         run_build},
+	{"dts", "FILE VM", "print the device tree that a VM gets", 2, false, run_dts},
+	{NULL, NULL, NULL, 0, false, NULL},
 };
 
 static void help(FILE *out)
@@ -143,7 +143,8 @@ static void help(FILE *out)
 	      "  --dtb-dir DIR          where the boards' device trees are; else ../boards\n"
 	      "  -h, --help             this\n\n"
 	      "Exit code: 0, 1 for mistakes in what was read, 2 for wrong use. The language is\n"
-	      "explained in docs/config.md.\n", out);
+	      "explained in docs/config.md.\n",
+	      out);
 }
 
 /* The directory of the program. */
@@ -165,12 +166,12 @@ static const char *program_dir(struct mem *mem)
 static int args_read(struct mem *mem, int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{ "output", required_argument, NULL, 'o' },
-		{ "hypervisor", required_argument, NULL, 'H' },
-		{ "board-dir", required_argument, NULL, 'B' },
-		{ "dtb-dir", required_argument, NULL, 'D' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"output", required_argument, NULL, 'o'},
+		{"hypervisor", required_argument, NULL, 'H'},
+		{"board-dir", required_argument, NULL, 'B'},
+		{"dtb-dir", required_argument, NULL, 'D'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	const char *dir = program_dir(mem);
 	int opt;
@@ -182,24 +183,12 @@ static int args_read(struct mem *mem, int argc, char **argv, struct args *a)
 	for (opt = getopt_long(argc, argv, "o:h", options, NULL); opt != -1;
 	     opt = getopt_long(argc, argv, "o:h", options, NULL)) {
 		switch (opt) {
-		case 'o':
-			a->output = optarg;
-			break;
-		case 'H':
-			a->paths.hypervisor = optarg;
-			break;
-		case 'B':
-			a->paths.boards = optarg;
-			break;
-		case 'D':
-			a->paths.dtbs = optarg;
-			break;
-		case 'h':
-			help(stdout);
-			return EXIT_SUCCESS + 1;
-		default:
-			fputs("kzc --help tells more\n", stderr);
-			return EXIT_USAGE + 1;
+		case 'o': a->output = optarg; break;
+		case 'H': a->paths.hypervisor = optarg; break;
+		case 'B': a->paths.boards = optarg; break;
+		case 'D': a->paths.dtbs = optarg; break;
+		case 'h': help(stdout); return EXIT_SUCCESS + 1;
+		default: fputs("kzc --help tells more\n", stderr); return EXIT_USAGE + 1;
 		}
 	}
 	a->word = argv + optind;
@@ -240,7 +229,7 @@ static int run(struct sys *s, struct args *a)
 int main(int argc, char **argv)
 {
 	struct sys *s = calloc(1, sizeof(*s));
-	struct args args = { .output = NULL };
+	struct args args = {.output = NULL};
 	int code;
 
 	if (s == NULL) {

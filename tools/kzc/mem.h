@@ -14,7 +14,7 @@ struct mem {
 };
 
 struct bytes {
-	uint8_t *data;		/* NULL: none */
+	uint8_t *data; /* NULL: none */
 	size_t size;
 };
 

@@ -4,14 +4,14 @@
 
 #include "tree.h"
 
-#define SPI_MIN		32u
-#define CONSOLE_INTID	33u
-#define LINES_MIN	64u
-#define TREE_SLACK	64u	/* node names grow with addresses */
+#define SPI_MIN       32u
+#define CONSOLE_INTID 33u
+#define LINES_MIN     64u
+#define TREE_SLACK    64u /* node names grow with addresses */
 
 struct part {
 	const char *what;
-	const char *key;	/* what moves it */
+	const char *key; /* what moves it */
 	uint64_t base, size;
 	int line;
 };
@@ -62,34 +62,38 @@ static bool image_place(struct sys *s, struct vm *vm)
 	uint64_t top = top_size(vm);
 
 	if ((vm->kind == GUEST_LINUX) && ((vm->base % MIB2) != 0)) {
-		diag_error(&s->diag, c->memory_at.line, "memory_at is 0x%llx, but image %s, a Linux "
-			   "Image, wants a multiple of 2M", (unsigned long long)vm->base,
-			   c->image.s);
+		diag_error(&s->diag, c->memory_at.line,
+		           "memory_at is 0x%llx, but image %s, a Linux "
+		           "Image, wants a multiple of 2M",
+		           (unsigned long long)vm->base, c->image.s);
 		return false;
 	}
 	for (unsigned i = 0; i < vm->image_count; i++) {
 		struct piece *p = &vm->piece[i];
 		uint64_t rel = (vm->kind == GUEST_ELF) ? p->at - vm->base : p->at;
 
-		if ((vm->kind == GUEST_ELF) && ((p->at < vm->base) || (rel > vm->size) ||
-						(p->run_size > vm->size - rel))) {
-			diag_error(&s->diag, c->image.line, "image %s is linked for 0x%llx to "
-				   "0x%llx, but vm '%s' has its memory at 0x%llx to 0x%llx: link it "
-				   "there, or change memory_at or memory", c->image.s,
-				   (unsigned long long)p->at,
-				   (unsigned long long)(p->at + p->run_size), c->name.s,
-				   (unsigned long long)vm->base,
-				   (unsigned long long)(vm->base + vm->size));
+		if ((vm->kind == GUEST_ELF) &&
+		    ((p->at < vm->base) || (rel > vm->size) || (p->run_size > vm->size - rel))) {
+			diag_error(
+				&s->diag, c->image.line,
+				"image %s is linked for 0x%llx to "
+				"0x%llx, but vm '%s' has its memory at 0x%llx to 0x%llx: link it "
+				"there, or change memory_at or memory",
+				c->image.s, (unsigned long long)p->at,
+				(unsigned long long)(p->at + p->run_size), c->name.s,
+				(unsigned long long)vm->base,
+				(unsigned long long)(vm->base + vm->size));
 			return false;
 		}
 		if ((rel > vm->size) || (p->run_size > vm->size - rel) ||
 		    (top > vm->size - rel - p->run_size)) {
 			uint64_t need = rel + p->run_size + top;
 
-			diag_error(&s->diag, c->memory.line, "memory is %lluK, too small for vm "
-				   "'%s': its image, ramdisk and device tree need %lluK",
-				   (unsigned long long)(vm->size >> 10), c->name.s,
-				   (unsigned long long)(ALIGN_UP(need, KZ_PAGE_SIZE) >> 10));
+			diag_error(&s->diag, c->memory.line,
+			           "memory is %lluK, too small for vm "
+			           "'%s': its image, ramdisk and device tree need %lluK",
+			           (unsigned long long)(vm->size >> 10), c->name.s,
+			           (unsigned long long)(ALIGN_UP(need, KZ_PAGE_SIZE) >> 10));
 			return false;
 		}
 		p->ipa = vm->base + rel;
@@ -110,18 +114,22 @@ static bool entry_place(struct sys *s, struct vm *vm)
 			const struct piece *q = &vm->piece[j];
 
 			if ((p->ipa < q->ipa + q->run_size) && (q->ipa < p->ipa + p->run_size)) {
-				diag_error(&s->diag, c->image.line, "image %s has two segments at "
-					   "0x%llx", c->image.s, (unsigned long long)
-					   ((p->ipa > q->ipa) ? p->ipa : q->ipa));
+				diag_error(
+					&s->diag, c->image.line,
+					"image %s has two segments at "
+					"0x%llx",
+					c->image.s,
+					(unsigned long long)((p->ipa > q->ipa) ? p->ipa : q->ipa));
 				return false;
 			}
 		}
 	}
 	if (((vm->cfg.entry % 4) != 0) || (vm->cfg.entry < vm->base) ||
 	    (vm->cfg.entry - vm->base > vm->size - 4)) {
-		diag_error(&s->diag, c->image.line, "image %s has its entry at 0x%llx, outside the "
-			   "memory of vm '%s'", c->image.s, (unsigned long long)vm->cfg.entry,
-			   c->name.s);
+		diag_error(&s->diag, c->image.line,
+		           "image %s has its entry at 0x%llx, outside the "
+		           "memory of vm '%s'",
+		           c->image.s, (unsigned long long)vm->cfg.entry, c->name.s);
 		return false;
 	}
 	return true;
@@ -134,9 +142,11 @@ void place_vm(struct sys *s, struct vm *vm)
 		return;
 	}
 	if (vm->size > (1ull << KZ_IPA_BITS) - vm->base) {
-		diag_error(&s->diag, (vm->conf->memory_at.line != 0) ? vm->conf->memory_at.line :
-			   vm->conf->memory.line, "the memory of vm '%s' ends above 0x%llx",
-			   vm->conf->name.s, 1ull << KZ_IPA_BITS);
+		diag_error(&s->diag,
+		           (vm->conf->memory_at.line != 0) ? vm->conf->memory_at.line
+		                                           : vm->conf->memory.line,
+		           "the memory of vm '%s' ends above 0x%llx", vm->conf->name.s,
+		           1ull << KZ_IPA_BITS);
 		return;
 	}
 	if (image_place(s, vm)) {
@@ -149,15 +159,17 @@ void place_vm(struct sys *s, struct vm *vm)
 static void tree_add(struct sys *s, struct vm *vm)
 {
 	const struct conf_text *own = &vm->conf->dtb;
-	struct bytes tree = { NULL, 0 };
+	struct bytes tree = {NULL, 0};
 	struct piece *p;
 
 	if (own->s != NULL) {
 		const struct bytes *f = sys_file(s, "dtb", *own);
 
 		if ((f != NULL) && !dt_open(f)) {
-			diag_error(&s->diag, own->line, "dtb %s is not a flattened device tree (dtc "
-				   "-O dtb makes one)", own->s);
+			diag_error(&s->diag, own->line,
+			           "dtb %s is not a flattened device tree (dtc "
+			           "-O dtb makes one)",
+			           own->s);
 		} else if (f != NULL) {
 			tree = *f;
 		}
@@ -230,9 +242,10 @@ static void consoles_place(struct sys *s)
 			intid = spi_free(s, taken);
 			taken[intid] = 1;
 			if (intid == 0) {
-				diag_error(&s->diag, vm->conf->name.line, "there is no free interrupt "
-					   "for the console of vm '%s': console = ring needs none",
-					   vm->conf->name.s);
+				diag_error(&s->diag, vm->conf->name.line,
+				           "there is no free interrupt "
+				           "for the console of vm '%s': console = ring needs none",
+				           vm->conf->name.s);
 			}
 		}
 		while ((vm->cfg.level != KZ_HRT) && irq_is_own(vm, intid)) {
@@ -263,23 +276,23 @@ static unsigned parts_list(struct sys *s, const struct vm *vm, struct part *part
 	bool v3 = (s->board.m.gic_version == 3);
 	unsigned n = 0;
 
-	part[n++] = (struct part){ "memory", "memory_at", vm->base, vm->size, c->memory.line };
-	part[n++] = (struct part){ "distributor", "gicd_at", vm->cfg.gicd_ipa,
-				   v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, c->gicd_at.line };
-	part[n++] = (struct part){ v3 ? "redistributors" : "CPU interface",
-				   v3 ? "gicr_at" : "gicc_at", vm->cfg.gicc_ipa,
-				   v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
-				   v3 ? c->gicr_at.line : c->gicc_at.line };
+	part[n++] = (struct part){"memory", "memory_at", vm->base, vm->size, c->memory.line};
+	part[n++] = (struct part){"distributor", "gicd_at", vm->cfg.gicd_ipa,
+	                          v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, c->gicd_at.line};
+	part[n++] = (struct part){v3 ? "redistributors" : "CPU interface",
+	                          v3 ? "gicr_at" : "gicc_at", vm->cfg.gicc_ipa,
+	                          v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
+	                          v3 ? c->gicr_at.line : c->gicc_at.line};
 	if (vm->cfg.console == KZ_CONSOLE_PL011) {
-		part[n++] = (struct part){ "console", "console_at", vm->cfg.console_ipa,
-					   KZ_CONSOLE_SIZE, c->console_at.line };
+		part[n++] = (struct part){"console", "console_at", vm->cfg.console_ipa,
+		                          KZ_CONSOLE_SIZE, c->console_at.line};
 	}
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		const struct device *dev = &vm->device[i];
 
 		for (unsigned k = 0; k < dev->reg_count; k++) {
-			part[n++] = (struct part){ dev->name, NULL, dev->reg[k].base,
-						   dev->reg[k].size, dev->line };
+			part[n++] = (struct part){dev->name, NULL, dev->reg[k].base,
+			                          dev->reg[k].size, dev->line};
 		}
 	}
 	return n;
@@ -294,9 +307,11 @@ static void parts_check(struct sys *s, const struct vm *vm)
 		const struct part *a = &part[i];
 
 		if (a->size > (1ull << KZ_IPA_BITS) - a->base) {
-			diag_error(&s->diag, a->line, "the %s of vm '%s' at 0x%llx ends above "
-				   "0x%llx: %s moves it", a->what, vm->conf->name.s,
-				   (unsigned long long)a->base, 1ull << KZ_IPA_BITS, a->key);
+			diag_error(&s->diag, a->line,
+			           "the %s of vm '%s' at 0x%llx ends above "
+			           "0x%llx: %s moves it",
+			           a->what, vm->conf->name.s, (unsigned long long)a->base,
+			           1ull << KZ_IPA_BITS, a->key);
 		}
 		for (unsigned j = 0; j < i; j++) {
 			const struct part *b = &part[j];
@@ -306,13 +321,16 @@ static void parts_check(struct sys *s, const struct vm *vm)
 			    (b->base >= a->base + a->size)) {
 				continue;
 			}
-			diag_error(&s->diag, (a->line != 0) ? a->line :
-				   (b->line != 0) ? b->line : vm->conf->name.line,
-				   "in vm '%s', %s (0x%llx, 0x%llx bytes) and %s (0x%llx, 0x%llx "
-				   "bytes) overlap: %s moves the %s", vm->conf->name.s, a->what,
-				   (unsigned long long)a->base, (unsigned long long)a->size, b->what,
-				   (unsigned long long)b->base, (unsigned long long)b->size,
-				   moved->key, moved->what);
+			diag_error(&s->diag,
+			           (a->line != 0)   ? a->line
+			           : (b->line != 0) ? b->line
+			                            : vm->conf->name.line,
+			           "in vm '%s', %s (0x%llx, 0x%llx bytes) and %s (0x%llx, 0x%llx "
+			           "bytes) overlap: %s moves the %s",
+			           vm->conf->name.s, a->what, (unsigned long long)a->base,
+			           (unsigned long long)a->size, b->what,
+			           (unsigned long long)b->base, (unsigned long long)b->size,
+			           moved->key, moved->what);
 		}
 	}
 }
@@ -322,15 +340,15 @@ static void parts_check(struct sys *s, const struct vm *vm)
 /* How many translation tables stage 2 takes, the root included: 4 KiB granule, 512 entries. */
 static unsigned tables_count(const struct vm *vm)
 {
-	uint64_t seen1[KZ_REGIONS_MAX * 2];	/* GiB that have a table, */
-	uint64_t seen2[KZ_REGIONS_MAX * 4];	/* and 2 MiB that have one */
+	uint64_t seen1[KZ_REGIONS_MAX * 2]; /* GiB that have a table, */
+	uint64_t seen2[KZ_REGIONS_MAX * 4]; /* and 2 MiB that have one */
 	unsigned n1 = 0;
 	unsigned n2 = 0;
 	unsigned count = 1;
 
 	for (unsigned i = 0; i < vm->cfg.region_count; i++) {
 		const struct kz_cfg_region *r = &vm->cfg.region[i];
-		uint64_t ends[2] = { r->ipa, r->ipa + r->size };
+		uint64_t ends[2] = {r->ipa, r->ipa + r->size};
 		bool big = (((r->ipa ^ r->pa) % GIB1) == 0);
 		bool mid = (((r->ipa ^ r->pa) % MIB2) == 0);
 		uint64_t at;
@@ -421,8 +439,10 @@ static void trees_make(struct sys *s)
 			p->data = tree.data;
 			p->size = tree.size;
 			if (p->size > p->slot) {
-				diag_error(&s->diag, vm->conf->name.line, "the device tree of vm "
-					   "'%s' grew: this is a mistake of kzc", vm->conf->name.s);
+				diag_error(&s->diag, vm->conf->name.line,
+				           "the device tree of vm "
+				           "'%s' grew: this is a mistake of kzc",
+				           vm->conf->name.s);
 			}
 		}
 	}
@@ -459,8 +479,9 @@ void place_all(struct sys *s)
 	}
 	s->board.m.console_cpu = console_cpu(s);
 	if (tables > KZ_PT_PAGES) {
-		diag_error(&s->diag, 0, "the VMs' memory and devices take %u translation tables, but "
-			   "there are %u: make memory sizes and memory_at multiples of 2M", tables,
-			   KZ_PT_PAGES);
+		diag_error(&s->diag, 0,
+		           "the VMs' memory and devices take %u translation tables, but "
+		           "there are %u: make memory sizes and memory_at multiples of 2M",
+		           tables, KZ_PT_PAGES);
 	}
 }

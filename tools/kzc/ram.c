@@ -5,7 +5,7 @@
 #define SPANS_MAX (KZ_RAMS_MAX + 2 * (KZ_VMS_MAX + 1))
 
 struct space {
-	struct kz_cfg_ram span[SPANS_MAX];	/* free, in the order of the banks */
+	struct kz_cfg_ram span[SPANS_MAX]; /* free, in the order of the banks */
 	unsigned count;
 };
 
@@ -17,7 +17,7 @@ static void space_add(struct space *sp, unsigned at, uint64_t base, uint64_t end
 	for (unsigned i = sp->count; i > at; i--) {
 		sp->span[i] = sp->span[i - 1];
 	}
-	sp->span[at] = (struct kz_cfg_ram){ base, end - base };
+	sp->span[at] = (struct kz_cfg_ram){base, end - base};
 	sp->count++;
 }
 
@@ -36,7 +36,7 @@ static void space_take(struct space *sp, unsigned at, uint64_t base, uint64_t en
 
 /* The first fit for a size whose address is equal to like, modulo align. */
 static bool space_find(const struct space *sp, uint64_t size, uint64_t align, uint64_t like,
-		       unsigned *at, uint64_t *pa)
+                       unsigned *at, uint64_t *pa)
 {
 	uint64_t phase = like % align;
 
@@ -81,30 +81,34 @@ static bool space_init(struct sys *s, struct space *sp)
 		space_add(sp, sp->count, (r->pa < image_end) ? image_end : r->pa, end);
 	}
 	if (!fits) {
-		diag_error(&s->diag, 0, "IMAGE is %lluK and is loaded at 0x%llx: that is not in the "
-			   "board's RAM", (unsigned long long)(s->image_size >> 10),
-			   (unsigned long long)s->board.image_pa);
+		diag_error(&s->diag, 0,
+		           "IMAGE is %lluK and is loaded at 0x%llx: that is not in the "
+		           "board's RAM",
+		           (unsigned long long)(s->image_size >> 10),
+		           (unsigned long long)s->board.image_pa);
 	}
 	return fits;
 }
 
 static bool vm_place(struct sys *s, struct space *sp, struct vm *vm)
 {
-	static const uint64_t blocks[] = { GIB1, MIB2, KZ_PAGE_SIZE };
+	static const uint64_t blocks[] = {GIB1, MIB2, KZ_PAGE_SIZE};
 
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t like = vm->physical ? 0 : vm->base;
 		unsigned at;
 
-		if ((vm->size >= blocks[i]) && space_find(sp, vm->size, blocks[i], like, &at,
-							  &vm->pa)) {
+		if ((vm->size >= blocks[i]) &&
+		    space_find(sp, vm->size, blocks[i], like, &at, &vm->pa)) {
 			space_take(sp, at, vm->pa, vm->pa + vm->size);
 			return true;
 		}
 	}
-	diag_error(&s->diag, vm->conf->memory.line, "there is no room for %lluK of memory: the "
-		   "largest free piece of RAM has %lluK", (unsigned long long)(vm->size >> 10),
-		   (unsigned long long)(space_largest(sp) >> 10));
+	diag_error(&s->diag, vm->conf->memory.line,
+	           "there is no room for %lluK of memory: the "
+	           "largest free piece of RAM has %lluK",
+	           (unsigned long long)(vm->size >> 10),
+	           (unsigned long long)(space_largest(sp) >> 10));
 	return false;
 }
 

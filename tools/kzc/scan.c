@@ -5,18 +5,18 @@
 #include <string.h>
 
 #define WORD_ENDS " \t\r\n\f\v\"'{}=,()+"
-#define SEEN_MAX 128u	/* keys and titles that are remembered in one section */
+#define SEEN_MAX  128u /* keys and titles that are remembered in one section */
 
 enum token { TOK_END, TOK_WORD, TOK_SIGN };
 
 struct scan {
 	struct diag *d;
-	char *at;		/* behind the token */
-	char *start;		/* of the token */
-	int line;		/* of the token's end */
+	char *at;    /* behind the token */
+	char *start; /* of the token */
+	int line;    /* of the token's end */
 	enum token tok;
-	char sign;		/* of TOK_SIGN; '+' is "+=" */
-	const char *word;	/* of TOK_WORD */
+	char sign;        /* of TOK_SIGN; '+' is "+=" */
+	const char *word; /* of TOK_WORD */
 };
 
 struct seen {
@@ -186,12 +186,11 @@ static bool list_has(const char *const *list, const char *word)
 
 /* Say what is wrong with a key; false if nothing is. */
 static bool key_is_bad(struct scan *s, const struct scan_section *sec, const char *key,
-		       struct seen *seen)
+                       struct seen *seen)
 {
 	int before;
 
-	for (const char *const (*l)[2] = sec->later; (l != NULL) && ((*l)[0] != NULL);
-	     l++) {
+	for (const char *const(*l)[2] = sec->later; (l != NULL) && ((*l)[0] != NULL); l++) {
 		if (strcmp((*l)[0], key) == 0) {
 			diag_error(s->d, s->line, "'%s' is for a later version: %s", key, (*l)[1]);
 			return true;
@@ -236,7 +235,7 @@ static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen
 		return scan_section(s, sub);
 	}
 	diag_error(s->d, line, "%s '%s' is given twice, first in line %d", sub->name, title,
-		   before);
+	           before);
 	if (!scan_braces(s)) {
 		return false;
 	}
@@ -247,8 +246,8 @@ static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen
 /* A section's body, to behind its '}'; the file's to its end. False: the syntax is wrong. */
 static bool scan_section(struct scan *s, const struct scan_section *sec)
 {
-	struct seen seen = { .count = 0 };
-	struct seen titles = { .count = 0 };
+	struct seen seen = {.count = 0};
+	struct seen titles = {.count = 0};
 
 	for (;;) {
 		char *from;
@@ -275,7 +274,7 @@ static bool scan_section(struct scan *s, const struct scan_section *sec)
 
 void scan_keys(struct diag *d, char *text, const struct scan_section *root)
 {
-	struct scan s = { .d = d, .at = text, .line = 1 };
+	struct scan s = {.d = d, .at = text, .line = 1};
 
 	blank_comments(text);
 	(void)scan_section(&s, root);

@@ -6,31 +6,31 @@
 #include "board.h"
 #include "dt.h"
 
-#define DEVICES_MAX	16u	/* of a VM */
-#define DEVICE_REGS_MAX	8u
-#define ALIGN_UP(n, a)	(((n) + (a) - 1) / (a) * (a))
-#define MIB2		0x200000ull
-#define GIB1		0x40000000ull
+#define DEVICES_MAX     16u /* of a VM */
+#define DEVICE_REGS_MAX 8u
+#define ALIGN_UP(n, a)  (((n) + (a)-1) / (a) * (a))
+#define MIB2            0x200000ull
+#define GIB1            0x40000000ull
 
 enum guest_kind { GUEST_RAW, GUEST_LINUX, GUEST_ELF };
 
 /* Something that is put into a VM's memory before it starts. */
 struct piece {
-	const char *what;	/* "image", "ramdisk", "device tree" */
+	const char *what; /* "image", "ramdisk", "device tree" */
 	const uint8_t *data;
-	uint64_t size;		/* of the data */
-	uint64_t slot;		/* bytes kept for it in IMAGE, at least size */
-	uint64_t run_size;	/* with what it takes at run time behind its data */
-	uint64_t at;		/* an image's place as its file says it */
+	uint64_t size;     /* of the data */
+	uint64_t slot;     /* bytes kept for it in IMAGE, at least size */
+	uint64_t run_size; /* with what it takes at run time behind its data */
+	uint64_t at;       /* an image's place as its file says it */
 	uint64_t ipa;
-	uint64_t offset;	/* in IMAGE */
+	uint64_t offset; /* in IMAGE */
 };
 
 /* A device passed through. */
 struct device {
-	const char *name;	/* as in the configuration */
+	const char *name; /* as in the configuration */
 	int line;
-	int node;		/* of the board's tree */
+	int node; /* of the board's tree */
 	struct dt_reg reg[DEVICE_REGS_MAX];
 	unsigned reg_count;
 };
@@ -38,39 +38,39 @@ struct device {
 struct vm {
 	const struct conf_vm *conf;
 	struct kz_cfg_vm cfg;
-	bool physical;		/* guest addresses of RAM are physical ones */
-	bool unconfined;	/* the user accepts DMA without an SMMU */
-	uint64_t base, size;	/* RAM, guest address */
+	bool physical;       /* guest addresses of RAM are physical ones */
+	bool unconfined;     /* the user accepts DMA without an SMMU */
+	uint64_t base, size; /* RAM, guest address */
 	uint64_t pa;
 	enum guest_kind kind;
-	uint64_t entry_at;	/* as the image's file says it */
+	uint64_t entry_at; /* as the image's file says it */
 	struct piece piece[KZ_LOADS_MAX + 1];
 	unsigned piece_count;
-	unsigned image_count;	/* the first pieces are the image's */
-	int ramdisk, tree;	/* their pieces, or -1 */
+	unsigned image_count; /* the first pieces are the image's */
+	int ramdisk, tree;    /* their pieces, or -1 */
 	struct device device[DEVICES_MAX];
 	unsigned device_count;
-	bool ok;		/* what place.c needs is known */
+	bool ok; /* what place.c needs is known */
 };
 
 struct file {
 	struct file *next;
 	const char *path;
 	struct bytes bytes;
-	const char *error;	/* NULL: it was read */
+	const char *error; /* NULL: it was read */
 };
 
 struct sys {
 	struct mem mem;
 	struct diag diag;
 	struct paths paths;
-	const char *dir;	/* of the configuration */
-	struct file *files;	/* read so far */
+	const char *dir;    /* of the configuration */
+	struct file *files; /* read so far */
 	struct conf conf;
 	struct board board;
 	struct vm vm[KZ_VMS_MAX];
 	unsigned vm_count;
-	struct bytes hv;	/* the flat hypervisor */
+	struct bytes hv; /* the flat hypervisor */
 	uint64_t image_size;
 };
 

@@ -4,11 +4,11 @@
 #include <libfdt.h>
 #include <string.h>
 
-#define PL011_CLOCK	24000000u
-#define PPI_SECURE	13u	/* the timers' PPIs that no board differs in, and no guest uses */
-#define PPI_HYPERVISOR	10u
-#define LEVEL_HIGH	4u
-#define ROOM		0x10000u	/* for all that is not copied from the board */
+#define PL011_CLOCK    24000000u
+#define PPI_SECURE     13u /* the timers' PPIs that no board differs in, and no guest uses */
+#define PPI_HYPERVISOR 10u
+#define LEVEL_HIGH     4u
+#define ROOM           0x10000u /* for all that is not copied from the board */
 
 void tree_begin(struct tree *t, const char *name)
 {
@@ -114,8 +114,8 @@ uint32_t tree_clock(struct tree *t, uint64_t rate)
 static void put_clocks(struct sys *s, struct tree *t)
 {
 	for (unsigned i = 0; i < t->clock_count; i++) {
-		tree_begin(t, mem_printf(&s->mem, "clock-%llu",
-					 (unsigned long long)t->clock[i].rate));
+		tree_begin(t,
+		           mem_printf(&s->mem, "clock-%llu", (unsigned long long)t->clock[i].rate));
 		tree_text(t, "compatible", "fixed-clock");
 		tree_cell(t, "#clock-cells", 0);
 		tree_cell(t, "clock-frequency", (uint32_t)t->clock[i].rate);
@@ -134,7 +134,8 @@ static const char *core_model(const void *fdt)
 	if (cpus < 0) {
 		return "arm,armv8";
 	}
-	fdt_for_each_subnode(node, fdt, cpus) {
+	fdt_for_each_subnode(node, fdt, cpus)
+	{
 		model = (model == NULL) ? dt_string(fdt, node, "compatible") : model;
 	}
 	return (model == NULL) ? "arm,armv8" : model;
@@ -195,8 +196,8 @@ static void put_memory(struct sys *s, const struct vm *vm, struct tree *t)
 
 static void put_chosen(struct sys *s, const struct vm *vm, struct tree *t)
 {
-	const char *console = mem_printf(&s->mem, "/pl011@%llx",
-					 (unsigned long long)vm->cfg.console_ipa);
+	const char *console =
+		mem_printf(&s->mem, "/pl011@%llx", (unsigned long long)vm->cfg.console_ipa);
 	bool has_console = (vm->cfg.console == KZ_CONSOLE_PL011);
 
 	tree_begin(t, "chosen");
@@ -224,7 +225,7 @@ static void put_chosen(struct sys *s, const struct vm *vm, struct tree *t)
 
 static void put_psci(struct tree *t)
 {
-	static const char *const words[] = { "arm,psci-1.0", "arm,psci-0.2", NULL };
+	static const char *const words[] = {"arm,psci-1.0", "arm,psci-0.2", NULL};
 
 	tree_begin(t, "psci");
 	tree_texts(t, "compatible", words);
@@ -234,13 +235,13 @@ static void put_psci(struct tree *t)
 
 static void put_gic(struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const gic2[] = { "arm,cortex-a15-gic", "arm,gic-400", NULL };
+	static const char *const gic2[] = {"arm,cortex-a15-gic", "arm,gic-400", NULL};
 	bool v3 = (s->board.m.gic_version == 3);
 	uint32_t cell[8];
 
 	reg_put(cell, vm->cfg.gicd_ipa, v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE);
 	reg_put(cell + 4, vm->cfg.gicc_ipa,
-		v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE);
+	        v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE);
 	tree_begin_at(s, t, "intc", vm->cfg.gicd_ipa);
 	if (v3) {
 		tree_text(t, "compatible", "arm,gic-v3");
@@ -266,12 +267,22 @@ static uint32_t ppi_flags(const struct sys *s, const struct vm *vm)
 
 static void put_timer(const struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const words[] = { "arm,armv8-timer", "arm,armv7-timer", NULL };
+	static const char *const words[] = {"arm,armv8-timer", "arm,armv7-timer", NULL};
 	uint32_t flags = ppi_flags(s, vm);
 	uint32_t ptimer = s->board.m.ptimer_intid;
 	const uint32_t cell[12] = {
-		1, PPI_SECURE, flags, 1, (ptimer == 0) ? 14 : ptimer - 16, flags,
-		1, s->board.m.vtimer_intid - 16, flags, 1, PPI_HYPERVISOR, flags,
+		1,
+		PPI_SECURE,
+		flags,
+		1,
+		(ptimer == 0) ? 14 : ptimer - 16,
+		flags,
+		1,
+		s->board.m.vtimer_intid - 16,
+		flags,
+		1,
+		PPI_HYPERVISOR,
+		flags,
 	};
 
 	tree_begin(t, "timer");
@@ -315,8 +326,8 @@ static void put_pmu(const struct sys *s, const struct vm *vm, struct tree *t)
 
 static void put_console(struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const words[] = { "arm,pl011", "arm,primecell", NULL };
-	static const char *const names[] = { "uartclk", "apb_pclk", NULL };
+	static const char *const words[] = {"arm,pl011", "arm,primecell", NULL};
+	static const char *const names[] = {"uartclk", "apb_pclk", NULL};
 	uint32_t clock;
 	uint32_t cell[3];
 
@@ -340,7 +351,7 @@ static void put_console(struct sys *s, const struct vm *vm, struct tree *t)
 
 static void put_root(struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const words[] = { "kizami,vm", "linux,dummy-virt", NULL };
+	static const char *const words[] = {"kizami,vm", "linux,dummy-virt", NULL};
 
 	tree_begin(t, "");
 	tree_text(t, "model", "Kizami VM");
@@ -364,9 +375,9 @@ static void put_root(struct sys *s, const struct vm *vm, struct tree *t)
 struct bytes tree_make(struct sys *s, const struct vm *vm)
 {
 	int room = (int)(ROOM + 2 * s->board.fdt_size +
-			 ((vm->conf->cmdline.s == NULL) ? 0 : strlen(vm->conf->cmdline.s)));
-	struct tree t = { .fdt = mem_zalloc(&s->mem, (size_t)room) };
-	struct bytes out = { NULL, 0 };
+	                 ((vm->conf->cmdline.s == NULL) ? 0 : strlen(vm->conf->cmdline.s)));
+	struct tree t = {.fdt = mem_zalloc(&s->mem, (size_t)room)};
+	struct bytes out = {NULL, 0};
 	uint32_t top = 0;
 
 	if (fdt_find_max_phandle(s->board.fdt, &top) != 0) {
@@ -383,8 +394,10 @@ struct bytes tree_make(struct sys *s, const struct vm *vm)
 		t.err = fdt_finish(t.fdt);
 	}
 	if (t.err != 0) {
-		diag_error(&s->diag, vm->conf->name.line, "the device tree of vm '%s' cannot be "
-			   "made: %s", vm->conf->name.s, fdt_strerror(t.err));
+		diag_error(&s->diag, vm->conf->name.line,
+		           "the device tree of vm '%s' cannot be "
+		           "made: %s",
+		           vm->conf->name.s, fdt_strerror(t.err));
 		return out;
 	}
 	out.data = t.fdt;

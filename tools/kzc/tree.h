@@ -9,13 +9,13 @@
 
 struct tree {
 	void *fdt;
-	int err;			/* libfdt's first error; what follows it does nothing */
+	int err; /* libfdt's first error; what follows it does nothing */
 	uint32_t phandle_gic;
 	uint32_t phandle_next;
 	struct {
 		uint64_t rate;
 		uint32_t phandle;
-	} clock[TREE_CLOCKS_MAX];	/* fixed clocks wanted so far */
+	} clock[TREE_CLOCKS_MAX]; /* fixed clocks wanted so far */
 	unsigned clock_count;
 };
 
