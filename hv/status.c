@@ -16,10 +16,10 @@ static const char vcpu_state_name[][8] = { "off", "ready", "running" };
 
 /* The headings. Under the last one: enum exit_class in its order. */
 #define HEAD_CORES	"core  owner             level  state"
-#define HEAD_VMS	"vm name            lvl  state    cores            memory restarts  faults " \
-			"in-drop out-drop"
-#define HEAD_EXITS	"exits               hcall    mmio  sysreg   fault   undef     wfx     irq " \
-			"  maint    kick"
+#define HEAD_VMS	"vm name            lvl  state    cores            memory restarts " \
+			" faults in-drop out-drop"
+#define HEAD_EXITS	"exits               hcall    mmio  sysreg   fault   undef     wfx " \
+			"    irq   maint    kick"
 _Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
 
 /* A line that grows. */

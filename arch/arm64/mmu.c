@@ -128,7 +128,7 @@ void arch_mem_zero(void *to, uint64_t size)
 	uint64_t end = p + size;
 
 	if ((read_dczid_el0() & 0x1f) == 4) {
-		for (; p < end; p += 256) {
+		for (; end - p >= 256; p += 256) {
 			dc_zva(p);
 			dc_zva(p + 64);
 			dc_zva(p + 128);
@@ -137,6 +137,10 @@ void arch_mem_zero(void *to, uint64_t size)
 			dc_civac(p + 64);
 			dc_civac(p + 128);
 			dc_civac(p + 192);
+		}
+		for (; p < end; p += 64) {
+			dc_zva(p);
+			dc_civac(p);
 		}
 	} else {
 		for (; p < end; p += 64) {

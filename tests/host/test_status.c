@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link: hv/console.c hv/print.c hv/status.c hv/pl011.c */
+/* link: tests/host/console_bed.c tests/host/arch_host.c */
+/* The status page. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "console_bed.h"
+
+static void test_status(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	bed.vm[0].vcpu_count = 2;
+	bed.vm[0].cpu[0] = 2;
+	bed.vm[0].cpu[1] = 0;
+	bed.vm[1].cpu[0] = 1;
+	bed.vm[2].cpu[0] = 3;
+	bed.vm[3].vcpu_count = 0;
+	machine.vm_count = 3;
+	machine.vm[0].state = VM_RUNNING;
+	machine.vm[0].vcpu[0].state = VCPU_RUNNING;
+	machine.vm[0].vcpu[0].exits[EXIT_HCALL] = 1234567;
+	machine.vm[0].vcpu[0].exits[EXIT_KICK] = 9;
+	machine.vm[0].vcpu[1].exits[EXIT_MMIO] = 42;
+	machine.vm[1].state = VM_HALTING;
+	machine.vm[1].restarts = 3;
+	machine.vm[1].faults = 77;
+	bed.vm[0].region[0].size = 512u << 20;
+	bed.vm[1].region[0].size = 8192;
+	host.ticks = 12345678;
+	type("\x1d" "s");
+	term_read();
+	text[term_of("kizami", text)] = '\0';
+	assert_string_equal(text,
+"status: board zcu102, GICv2, 4 cores, 3 VMs, console on core 0, up 12.345 s\n"
+"core  owner             level  state\n"
+"   0  linux:1           nrt    off\n"
+"   1  servo:0           hrt    off\n"
+"   2  linux:0           nrt    running\n"
+"   3  vision:0          srt    off\n"
+"vm name            lvl  state    cores            memory restarts  faults in-drop out-drop\n"
+" 1 linux           nrt  running  2,0                512M        0       0       0        0\n"
+" 2 servo           hrt  halting  1                    8K        3      77       0        0\n"
+" 3 vision          srt  stopped  3                    8K        0       0       0        0\n"
+"exits               hcall    mmio  sysreg   fault   undef     wfx     irq   maint    kick\n"
+"linux:0           1234567       0       0       0       0       0       0       0       9\n"
+"linux:1                 0      42       0       0       0       0       0       0       0\n"
+"servo:0                 0       0       0       0       0       0       0       0       0\n"
+"vision:0                0       0       0       0       0       0       0       0       0\n");
+}
+
+/* The longest names and lists keep within 100 columns; a free core says so. */
+static void test_status_wide(void **state)
+{
+	char line[200];
+	uint32_t lines = 0;
+
+	(void)state;
+	bed.cfg.machine.cpu_count = KZ_CPUS_MAX;
+	machine.vm_count = 2;
+	for (uint32_t i = 0; i < 2; i++) {
+		strcpy(bed.vm[i].name, "a-name-of-15-by");
+	}
+	bed.vm[0].vcpu_count = 7;
+	for (uint32_t i = 0; i < 7; i++) {
+		bed.vm[0].cpu[i] = (uint8_t)(i + 1);
+	}
+	bed.vm[0].region[0].size = 999999ull << 20;
+	machine.vm[0].restarts = 99999999;
+	machine.vm[0].faults = 9999999;
+	for (; status_line(lines, line, sizeof(line)); lines++) {
+		assert_true(strlen("[kizami] ") + strlen(line) <= 100);
+	}
+	assert_int_equal(lines, 4 + 8 + 2 + 8);
+	bed.vm[1].cpu[0] = 1;
+	assert_true(status_line(2, line, sizeof(line)));
+	assert_string_equal(line, "   0  -                 -      -");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_status, bed_setup),
+		cmocka_unit_test_setup(test_status_wide, bed_setup),
+	};
+
+	return cmocka_run_group_tests_name("status", tests, NULL, NULL);
+}
