@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,6 +279,9 @@ bool arch_uart_put(uint8_t c)
 	assert(host.out_len < HOST_OUT_MAX);
 	__atomic_fetch_sub(&host.room, 1, __ATOMIC_RELAXED);
 	host.out[host.out_len++] = c;
+	if (host.slow) {
+		sched_yield();
+	}
 	return true;
 }
 
@@ -298,4 +302,7 @@ int arch_uart_get(void)
 void arch_uart_notify(void)
 {
 	__atomic_store_n(&host.notify, true, __ATOMIC_RELAXED);
+	if (host.slow) {
+		sched_yield();
+	}
 }
