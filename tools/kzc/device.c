@@ -178,8 +178,22 @@ static void reg_add(struct sys *s, struct device *dev, struct dt_reg r)
 	dev->reg_count++;
 }
 
-static void irq_add(struct sys *s, struct vm *vm, const struct device *dev,
-                    const struct dt_irq *irq)
+/* Note it as the device's; false when it was noted before. */
+static bool irq_note(struct device *dev, uint32_t intid)
+{
+	for (unsigned i = 0; i < dev->irq_count; i++) {
+		if (dev->irq[i] == intid) {
+			return false;
+		}
+	}
+	if (dev->irq_count < DEVICE_IRQS_MAX) {
+		dev->irq[dev->irq_count] = intid;
+		dev->irq_count++;
+	}
+	return true;
+}
+
+static void irq_add(struct sys *s, struct vm *vm, struct device *dev, const struct dt_irq *irq)
 {
 	struct kz_cfg_irq *to = &vm->cfg.irq[vm->cfg.irq_count];
 
@@ -188,6 +202,9 @@ static void irq_add(struct sys *s, struct vm *vm, const struct device *dev,
 		           "%s has an interrupt of its core (PPI %u): those "
 		           "cannot be passed through",
 		           dev->name, irq->intid);
+		return;
+	}
+	if (!irq_note(dev, irq->intid)) {
 		return;
 	}
 	for (unsigned i = 0; i < vm->cfg.irq_count; i++) {

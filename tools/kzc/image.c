@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sys.h"
 
@@ -58,10 +59,14 @@ static bool hv_flatten(struct mem *mem, const struct bytes *f, struct bytes *out
 	       (memcmp(out->data + HEADER_MAGIC_AT, "ARM\x64", 4) == 0);
 }
 
-bool hv_load(struct sys *s)
+bool hv_load(struct sys *s, bool must)
 {
 	struct bytes file;
 
+	s->hv.size = HV_SIZE_ASSUMED;
+	if (!must && (access(s->paths.hypervisor, F_OK) != 0)) {
+		return true;
+	}
 	if (!mem_file(&s->mem, s->paths.hypervisor, &file)) {
 		diag_error(&s->diag, 0,
 		           "hypervisor %s: %s (make builds it; --hypervisor says where "

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tree.h"
+#include "map.h"
+#include "whatis.h"
 
 #define EXIT_WRONG 1 /* what was read is wrong */
 #define EXIT_USAGE 2 /* how kzc was called is wrong */
@@ -14,6 +15,7 @@
 struct args {
 	struct paths paths;
 	const char *output;
+	bool help;
 	char **word; /* without options */
 	int count;
 };
@@ -35,9 +37,10 @@ static int report(const struct sys *s)
 	return ((s->diag.errors + s->board.diag.errors) == 0) ? EXIT_SUCCESS : EXIT_WRONG;
 }
 
-static int load(struct sys *s, const char *path)
+/* Without IMAGE the hypervisor need not be there. */
+static bool load(struct sys *s, const char *path)
 {
-	return sys_load(s, path) ? EXIT_SUCCESS : EXIT_WRONG;
+	return hv_load(s, false) && sys_load(s, path);
 }
 
 /* Write a file as a whole or not at all. "-" is the standard output. */
@@ -60,7 +63,7 @@ static bool file_write(struct sys *s, const char *path, const void *data, size_t
 
 static int run_check(struct sys *s, const struct args *args)
 {
-	load(s, args->word[0]);
+	(void)load(s, args->word[0]);
 	return report(s);
 }
 
@@ -73,10 +76,10 @@ static int run_build(struct sys *s, const struct args *args)
 		fputs("kzc: build needs -o IMAGE\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (hv_load(s) && sys_load(s, args->word[0])) {
+	if (hv_load(s, true) && sys_load(s, args->word[0])) {
 		image = image_make(s);
 	} else if (s->hv.data == NULL) {
-		load(s, args->word[0]);
+		(void)sys_load(s, args->word[0]);
 	}
 	code = report(s);
 	if ((code == EXIT_SUCCESS) && !file_write(s, args->output, image.data, image.size)) {
@@ -103,7 +106,7 @@ static struct vm *vm_find(struct sys *s, const char *name)
 static int run_dts(struct sys *s, const struct args *args)
 {
 	struct vm *vm = NULL;
-	bool ok = sys_load(s, args->word[0]);
+	bool ok = load(s, args->word[0]);
 	int code;
 	FILE *dtc;
 
@@ -123,19 +126,86 @@ static int run_dts(struct sys *s, const struct args *args)
 	return (pclose(dtc) == 0) ? EXIT_SUCCESS : EXIT_WRONG;
 }
 
+static int run_map(struct sys *s, const struct args *args)
+{
+	bool ok = load(s, args->word[0]);
+	int code = report(s);
+	char *svg = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	if (!ok || (code != EXIT_SUCCESS)) {
+		return code;
+	}
+	map_text(s, stdout);
+	if (args->output == NULL) {
+		return code;
+	}
+	f = open_memstream(&svg, &size);
+	if (f == NULL) {
+		return EXIT_WRONG;
+	}
+	map_svg(s, f);
+	fclose(f);
+	code = file_write(s, args->output, svg, size) ? EXIT_SUCCESS : EXIT_WRONG;
+	free(svg);
+	return code;
+}
+
+/* A board by the name or path of the command line. */
+static bool board_open(struct sys *s, const char *name)
+{
+	s->diag.file = "kzc";
+	return board_load(&s->diag, &s->paths, (struct conf_text){name, 0}, ".", &s->board);
+}
+
+static int run_whatis(struct sys *s, const struct args *args)
+{
+	uint64_t address;
+
+	if (!conf_size(args->word[1], &address)) {
+		fprintf(stderr, "kzc: '%s' is not an address, such as 0x9000000\n", args->word[1]);
+		return EXIT_USAGE;
+	}
+	if (board_open(s, args->word[0])) {
+		whatis_print(&s->mem, &s->board, address, stdout);
+	}
+	return report(s);
+}
+
+static int run_qemu(struct sys *s, const struct args *args)
+{
+	if (board_open(s, args->word[0])) {
+		if (s->board.qemu == NULL) {
+			diag_error(&s->diag, 0, "board %s has no qemu = \"ARGUMENTS\"",
+			           s->board.name);
+		} else {
+			puts(s->board.qemu);
+		}
+	}
+	return report(s);
+}
+
 static const struct command commands[] = {
 	{"check", "FILE", "say what is wrong with a configuration", 1, false, run_check},
 	{"build", "FILE -o IMAGE", "make a bootable image (a Linux arm64 Image)", 1, true,
          run_build},
 	{"dts", "FILE VM", "print the device tree that a VM gets", 2, false, run_dts},
+	{"map", "FILE [-o MAP.svg]", "say who owns what, as text and as a picture", 1, true,
+         run_map},
+	{"whatis", "BOARD ADDRESS", "say what is at a physical address", 2, false, run_whatis},
+	{"qemu", "BOARD", "print the arguments of qemu-system-aarch64 for it", 1, false, run_qemu},
 	{NULL, NULL, NULL, 0, false, NULL},
 };
 
-static void help(FILE *out)
+/* What there is, or one command of it. */
+static void help(const struct command *only)
 {
-	fputs("usage: kzc COMMAND ...\n\n", out);
+	puts("usage: kzc COMMAND ...\n");
 	for (const struct command *c = commands; c->name != NULL; c++) {
-		fprintf(out, "  kzc %-6s %-22s %s\n", c->name, c->usage, c->help);
+		if ((only == NULL) || (only == c)) {
+			printf("  kzc %-6s %-22s %s\n", c->name, c->usage, c->help);
+		}
 	}
 	fputs("\n  -o, --output FILE      where to write\n"
 	      "  --hypervisor FILE      Kizami's ELF file; else ../arm64/kizami.elf beside kzc\n"
@@ -144,7 +214,7 @@ static void help(FILE *out)
 	      "  -h, --help             this\n\n"
 	      "Exit code: 0, 1 for mistakes in what was read, 2 for wrong use. The language is\n"
 	      "explained in docs/config.md.\n",
-	      out);
+	      stdout);
 }
 
 /* The directory of the program. */
@@ -162,8 +232,8 @@ static const char *program_dir(struct mem *mem)
 	return (slash == NULL) ? "." : mem_strndup(mem, path, (size_t)(slash - path));
 }
 
-/* Options and words in any order; 0 to go on, else the exit code plus one. */
-static int args_read(struct mem *mem, int argc, char **argv, struct args *a)
+/* Options and words in any order; false when they are wrong. */
+static bool args_read(struct mem *mem, int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
 		{"output", required_argument, NULL, 'o'},
@@ -187,13 +257,13 @@ static int args_read(struct mem *mem, int argc, char **argv, struct args *a)
 		case 'H': a->paths.hypervisor = optarg; break;
 		case 'B': a->paths.boards = optarg; break;
 		case 'D': a->paths.dtbs = optarg; break;
-		case 'h': help(stdout); return EXIT_SUCCESS + 1;
-		default: fputs("kzc --help tells more\n", stderr); return EXIT_USAGE + 1;
+		case 'h': a->help = true; break;
+		default: fputs("kzc --help tells more\n", stderr); return false;
 		}
 	}
 	a->word = argv + optind;
 	a->count = argc - optind;
-	return 0;
+	return true;
 }
 
 static int usage_error(const char *what, const char *word)
@@ -207,10 +277,18 @@ static int run(struct sys *s, struct args *a)
 	const struct command *c = commands;
 
 	if (a->count == 0) {
+		if (a->help) {
+			help(NULL);
+			return EXIT_SUCCESS;
+		}
 		return usage_error("there is no command", "");
 	}
 	while ((c->name != NULL) && (strcmp(c->name, a->word[0]) != 0)) {
 		c++;
+	}
+	if ((c->name != NULL) && a->help) {
+		help(c);
+		return EXIT_SUCCESS;
 	}
 	if (c->name == NULL) {
 		return usage_error("unknown command ", a->word[0]);
@@ -230,13 +308,12 @@ int main(int argc, char **argv)
 {
 	struct sys *s = calloc(1, sizeof(*s));
 	struct args args = {.output = NULL};
-	int code;
+	int code = EXIT_USAGE;
 
 	if (s == NULL) {
 		return EXIT_WRONG;
 	}
-	code = args_read(&s->mem, argc, argv, &args) - 1;
-	if (code < 0) {
+	if (args_read(&s->mem, argc, argv, &args)) {
 		s->paths = args.paths;
 		s->diag.mem = &s->mem;
 		code = run(s, &args);

@@ -255,6 +255,27 @@ static void consoles_place(struct sys *s)
 	}
 }
 
+/* A PMU whose interrupts are SPIs: that of a core goes with the core, to a VM that owns it. */
+static void pmu_place(struct sys *s, struct vm *vm)
+{
+	for (unsigned i = 0; (vm->cfg.level == KZ_HRT) && (i < vm->cfg.vcpu_count); i++) {
+		uint32_t intid = s->board.pmu_intid[vm->cfg.cpu[i]];
+
+		if ((intid == 0) || irq_is_own(vm, intid)) {
+			continue;
+		}
+		if (vm->cfg.irq_count == KZ_IRQS_MAX) {
+			diag_error(&s->diag, vm->conf->devices.line,
+			           "vm '%s' has more than %u "
+			           "interrupts, with its PMU's",
+			           vm->conf->name.s, KZ_IRQS_MAX);
+			return;
+		}
+		vm->cfg.irq[vm->cfg.irq_count].intid = intid;
+		vm->cfg.irq_count++;
+	}
+}
+
 static void lines_place(struct vm *vm)
 {
 	uint32_t top = vm->cfg.console_intid;
@@ -456,6 +477,7 @@ void place_all(struct sys *s)
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		struct vm *vm = &s->vm[v];
 
+		pmu_place(s, vm);
 		lines_place(vm);
 		if ((vm->cfg.vcpu_count != 0) && (vm->size != 0)) {
 			tree_add(s, vm);

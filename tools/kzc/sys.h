@@ -7,7 +7,9 @@
 #include "dt.h"
 
 #define DEVICES_MAX     16u /* of a VM */
+#define DEVICE_IRQS_MAX 32u
 #define DEVICE_REGS_MAX 8u
+#define HV_SIZE_ASSUMED 0x100000u
 #define ALIGN_UP(n, a)  (((n) + (a)-1) / (a) * (a))
 #define MIB2            0x200000ull
 #define GIB1            0x40000000ull
@@ -33,6 +35,8 @@ struct device {
 	int node; /* of the board's tree */
 	struct dt_reg reg[DEVICE_REGS_MAX];
 	unsigned reg_count;
+	uint32_t irq[DEVICE_IRQS_MAX]; /* INTIDs */
+	unsigned irq_count;
 };
 
 struct vm {
@@ -110,8 +114,11 @@ void place_all(struct sys *s);
 /* ram_place - physical memory for all VMs (ram.c); false and errors when it does not do. */
 bool ram_place(struct sys *s);
 
-/* hv_load - the hypervisor's ELF file as flat bytes (image.c). */
-bool hv_load(struct sys *s);
+/*
+ * hv_load - the hypervisor's ELF file as flat bytes (image.c). If it is not there and need not
+ * be, its size is taken to be HV_SIZE_ASSUMED; s->hv.data is NULL then.
+ */
+bool hv_load(struct sys *s, bool must);
 
 /* image_layout - offsets in IMAGE of all pieces, and its size (image.c). */
 void image_layout(struct sys *s);

@@ -159,6 +159,7 @@ static void put_cpus(struct sys *s, const struct vm *vm, struct tree *t)
 		tree_text(t, "compatible", core_model(s->board.fdt));
 		tree_cells(t, "reg", cell, 2);
 		tree_text(t, "enable-method", "psci");
+		tree_cell(t, "phandle", t->phandle_cpu + i);
 		tree_end(t);
 	}
 	tree_end(t);
@@ -296,6 +297,7 @@ static void put_timer(const struct sys *s, const struct vm *vm, struct tree *t)
 static void put_pmu(const struct sys *s, const struct vm *vm, struct tree *t)
 {
 	uint32_t cell[3 * KZ_VCPUS_MAX];
+	uint32_t cpu[KZ_VCPUS_MAX];
 	unsigned n = 0;
 
 	if ((vm->cfg.level != KZ_HRT) || (s->board.pmu < 0)) {
@@ -310,6 +312,7 @@ static void put_pmu(const struct sys *s, const struct vm *vm, struct tree *t)
 			uint32_t intid = s->board.pmu_intid[vm->cfg.cpu[i]];
 
 			if (intid != 0) {
+				cpu[n / 3] = t->phandle_cpu + i;
 				cell[n++] = 0;
 				cell[n++] = intid - 32;
 				cell[n++] = LEVEL_HIGH;
@@ -320,6 +323,9 @@ static void put_pmu(const struct sys *s, const struct vm *vm, struct tree *t)
 	tree_text(t, "compatible", "arm,armv8-pmuv3");
 	if (n > 0) {
 		tree_cells(t, "interrupts", cell, n);
+	}
+	if (s->board.m.pmu_intid == 0) {
+		tree_cells(t, "interrupt-affinity", cpu, n / 3);
 	}
 	tree_end(t);
 }
@@ -384,7 +390,8 @@ struct bytes tree_make(struct sys *s, const struct vm *vm)
 		top = 0;
 	}
 	t.phandle_gic = top + 1;
-	t.phandle_next = top + 2;
+	t.phandle_cpu = top + 2;
+	t.phandle_next = t.phandle_cpu + KZ_VCPUS_MAX;
 	t.err = fdt_create(t.fdt, room);
 	if (t.err == 0) {
 		t.err = fdt_finish_reservemap(t.fdt);

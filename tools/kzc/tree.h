@@ -11,6 +11,7 @@ struct tree {
 	void *fdt;
 	int err; /* libfdt's first error; what follows it does nothing */
 	uint32_t phandle_gic;
+	uint32_t phandle_cpu; /* of vCPU 0; the others' follow */
 	uint32_t phandle_next;
 	struct {
 		uint64_t rate;

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "map.h"
+
+#include <string.h>
+
+static const char *const level_names[] = {"hrt", "srt", "nrt"};
+static const char *const kind_names[] = {"raw binary", "Linux Image", "ELF"};
+static const char *const fault_names[] = {"inject", "stop", "restart"};
+
+static void span_add(struct map_span *span, unsigned *count, uint64_t base, uint64_t end, int owner)
+{
+	if (base < end) {
+		span[*count] = (struct map_span){base, end - base, owner};
+		*count += 1;
+	}
+}
+
+/* The VM with the lowest memory from base on, or the image; NULL when there is none below end. */
+static bool next_owner(const struct sys *s, uint64_t base, uint64_t end, struct map_span *out)
+{
+	bool found = false;
+
+	if ((s->board.image_pa >= base) && (s->board.image_pa < end)) {
+		*out = (struct map_span){s->board.image_pa, s->image_size, MAP_KIZAMI};
+		found = true;
+	}
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		const struct vm *vm = &s->vm[v];
+
+		if ((vm->pa >= base) && (vm->pa < end) && (!found || (vm->pa < out->base))) {
+			*out = (struct map_span){vm->pa, vm->size, (int)v};
+			found = true;
+		}
+	}
+	return found;
+}
+
+unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX])
+{
+	uint64_t vms = ALIGN_UP(s->board.image_pa + s->image_size, MIB2);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->board.m.ram_count; i++) {
+		uint64_t at = s->board.m.ram[i].pa;
+		uint64_t end = at + s->board.m.ram[i].size;
+		struct map_span next = {0, 0, 0};
+
+		while (next_owner(s, at, end, &next)) {
+			span_add(span, &n, at, next.base, (at < vms) ? MAP_LOADER : MAP_FREE);
+			at = next.base + next.size;
+			if ((next.owner == MAP_KIZAMI) && (vms <= end)) {
+				at = vms;
+			}
+			span_add(span, &n, next.base, at, next.owner);
+		}
+		span_add(span, &n, at, end, MAP_FREE);
+	}
+	return n;
+}
+
+const char *map_owner(const struct sys *s, int owner)
+{
+	switch (owner) {
+	case MAP_FREE: return "free";
+	case MAP_KIZAMI: return "Kizami";
+	case MAP_LOADER: return "boot loader";
+	default: return s->vm[owner].conf->name.s;
+	}
+}
+
+const char *map_size(struct mem *mem, uint64_t size)
+{
+	if ((size % GIB1) == 0) {
+		return mem_printf(mem, "%lluG", (unsigned long long)(size / GIB1));
+	}
+	if ((size % (1u << 20)) == 0) {
+		return mem_printf(mem, "%lluM", (unsigned long long)(size >> 20));
+	}
+	if ((size >> 20) >= 10) {
+		return mem_printf(mem, "%.1fM", (double)size / (1u << 20));
+	}
+	if ((size % 1024) == 0) {
+		return mem_printf(mem, "%lluK", (unsigned long long)(size >> 10));
+	}
+	return mem_printf(mem, "%llu bytes", (unsigned long long)size);
+}
+
+const struct vm *map_core_vm(const struct sys *s, unsigned core, unsigned *vcpu)
+{
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		for (unsigned i = 0; i < s->vm[v].cfg.vcpu_count; i++) {
+			if (s->vm[v].cfg.cpu[i] == core) {
+				*vcpu = i;
+				return &s->vm[v];
+			}
+		}
+	}
+	return NULL;
+}
+
+const char *map_level(const struct vm *vm)
+{
+	return level_names[vm->cfg.level];
+}
+
+uint64_t map_image_size(const struct vm *vm)
+{
+	uint64_t size = 0;
+
+	for (unsigned i = 0; i < vm->image_count; i++) {
+		size += vm->piece[i].size;
+	}
+	return size;
+}
+
+const char *map_irqs(struct mem *mem, const struct device *dev)
+{
+	const char *text = "INTID";
+
+	for (unsigned i = 0; i < dev->irq_count; i++) {
+		text = mem_printf(mem, "%s %u", text, dev->irq[i]);
+	}
+	return (dev->irq_count == 0) ? "no interrupt" : text;
+}
+
+static void text_cores(struct sys *s, FILE *out)
+{
+	fputs("cores\n", out);
+	for (unsigned i = 0; i < s->board.m.cpu_count; i++) {
+		unsigned vcpu = 0;
+		const struct vm *vm = map_core_vm(s, i, &vcpu);
+		const char *console = (s->board.m.console_cpu == i) ? ", serves the console" : "";
+
+		fprintf(out, "  %u   MPIDR %-8llx  ", i, (unsigned long long)s->board.m.mpidr[i]);
+		if (vm == NULL) {
+			fprintf(out, "free%s\n", console);
+		} else {
+			fprintf(out, "%s, %s, vCPU %u%s\n", vm->conf->name.s, map_level(vm), vcpu,
+			        console);
+		}
+	}
+}
+
+static void text_memory(struct sys *s, FILE *out)
+{
+	struct map_span span[MAP_SPANS_MAX];
+	unsigned n = map_memory(s, span);
+
+	fputs("\nmemory (physical)\n", out);
+	for (unsigned i = 0; i < n; i++) {
+		fprintf(out, "  0x%010llx  0x%010llx  %8s  %s\n", (unsigned long long)span[i].base,
+		        (unsigned long long)(span[i].base + span[i].size - 1),
+		        map_size(&s->mem, span[i].size), map_owner(s, span[i].owner));
+	}
+}
+
+static void text_range(FILE *out, uint64_t base, uint64_t size, const char *what)
+{
+	fprintf(out, "    0x%010llx  0x%010llx  %s\n", (unsigned long long)base,
+	        (unsigned long long)(base + size - 1), what);
+}
+
+static void text_device(struct sys *s, const struct device *dev, FILE *out)
+{
+	for (unsigned i = 0; i < dev->reg_count; i++) {
+		text_range(
+			out, dev->reg[i].base, dev->reg[i].size,
+			(i > 0) ? dev->name
+				: mem_printf(&s->mem, "%s, %s", dev->name, map_irqs(&s->mem, dev)));
+	}
+}
+
+static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
+{
+	bool v3 = (s->board.m.gic_version == 3);
+
+	fprintf(out, "\nvm %s, %s: %s of %s, on_fault = %s%s\n", vm->conf->name.s, map_level(vm),
+	        kind_names[vm->kind], map_size(&s->mem, map_image_size(vm)),
+	        fault_names[vm->cfg.on_fault],
+	        ((vm->cfg.flags & KZ_VM_SGI_DIRECT) != 0) ? ", sgi = direct" : "");
+	fprintf(out, "  guest addresses; entry 0x%llx, device tree 0x%llx\n",
+	        (unsigned long long)vm->cfg.entry, (unsigned long long)vm->cfg.arg);
+	text_range(out, vm->base, vm->size, "memory");
+	text_range(out, vm->cfg.gicd_ipa, v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, "distributor");
+	text_range(out, vm->cfg.gicc_ipa,
+	           v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
+	           v3 ? "redistributors" : "CPU interface");
+	if (vm->cfg.console == KZ_CONSOLE_PL011) {
+		text_range(out, vm->cfg.console_ipa, KZ_CONSOLE_SIZE,
+		           mem_printf(&s->mem, "console, INTID %u", vm->cfg.console_intid));
+	} else if (vm->cfg.console == KZ_CONSOLE_RING) {
+		text_range(out, vm->cfg.console_ipa, KZ_CONSOLE_SIZE, "console ring");
+	}
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		text_device(s, &vm->device[i], out);
+	}
+}
+
+void map_text(struct sys *s, FILE *out)
+{
+	fprintf(out, "%s on board %s: GICv%u, image of %s at 0x%llx\n\n", s->diag.file,
+	        s->board.name, s->board.m.gic_version, map_size(&s->mem, s->image_size),
+	        (unsigned long long)s->board.image_pa);
+	text_cores(s, out);
+	text_memory(s, out);
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		text_vm(s, &s->vm[v], out);
+	}
+}

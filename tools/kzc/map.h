@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who owns what, as text and as a picture. */
+#ifndef KZC_MAP_H
+#define KZC_MAP_H
+
+#include <stdio.h>
+
+#include "sys.h"
+
+#define MAP_SPANS_MAX (2 * KZ_RAMS_MAX + 2 * KZ_VMS_MAX + 4)
+
+/* Owners of RAM that are no VM. */
+#define MAP_FREE   -1
+#define MAP_KIZAMI -2
+#define MAP_LOADER -3
+
+struct map_span {
+	uint64_t base, size;
+	int owner; /* a VM's index, or one of the above */
+};
+
+/* map_memory - all RAM from the bottom to the top, each byte once; returns how many spans. */
+unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX]);
+
+/* map_owner - the name of an owner. */
+const char *map_owner(const struct sys *s, int owner);
+
+/* map_size - "512M", "2052K", "12 bytes". */
+const char *map_size(struct mem *mem, uint64_t size);
+
+/* map_core_vm - the VM that has a core, or NULL; *vcpu is its number there. */
+const struct vm *map_core_vm(const struct sys *s, unsigned core, unsigned *vcpu);
+
+/* map_level - "hrt", "srt" or "nrt". */
+const char *map_level(const struct vm *vm);
+
+/* map_image_size - the bytes of its image, without ramdisk and tree. */
+uint64_t map_image_size(const struct vm *vm);
+
+/* map_irqs - a device's interrupts: "INTID 68 69 70", or "no interrupt". */
+const char *map_irqs(struct mem *mem, const struct device *dev);
+
+/* map_text, map_svg - write it. The system was loaded without an error. */
+void map_text(struct sys *s, FILE *out);
+void map_svg(struct sys *s, FILE *out);
+
+#endif
