@@ -58,14 +58,19 @@ void boot_main(uint64_t image_pa)
 
 enum kz_err arch_machine_init(void)
 {
+	const struct kz_cfg_machine *m = &machine.cfg->machine;
 	enum kz_err err = mmu_map_machine(machine.cfg);
 
 	if (err == KZ_OK) {
-		for (uint32_t i = 0; i < machine.cfg->machine.cpu_count; i++) {
+		for (uint32_t i = 0; i < m->cpu_count; i++) {
 			arch_cpu(i)->id = i;
 		}
 		gic_init();
 		gic_init_cpu(0);
+		if (m->uart != KZ_UART_NONE) {
+			gic_route(m->uart_intid, m->console_cpu);
+			gic_enable(0, m->uart_intid, true);
+		}
 	}
 	return err;
 }
