@@ -5,6 +5,7 @@
  * every VM finds its console by default, and sleeps in between.
  *
  * x19 UART   x20 counter   x21 ticks a second   x22 time of the next line
+ * x23 GICv2 CPU interface, 0 on GICv3   x24 what it acknowledged
  */
 #define UART		0x09000000
 #define UART_DR		0x00
@@ -13,9 +14,15 @@
 #define GICD		0x08000000
 #define GICD_ISENABLER	0x100
 #define GICC		0x08010000
+#define GICC_PMR	0x04
+#define GICC_IAR	0x0c
+#define GICC_EOIR	0x10
+#define SPURIOUS	0x3ff
 #define GICR		0x080a0000
 #define GICR_SGI	0x080b0000
 #define TIMER_BIT	(1 << 27)		/* the virtual timer's PPI */
+#define ICC_IAR1_EL1	s3_0_c12_c12_0
+#define ICC_EOIR1_EL1	s3_0_c12_c12_1
 #define ICC_PMR_EL1	s3_0_c4_c6_0
 #define ICC_IGRPEN1_EL1	s3_0_c12_c12_7
 
@@ -30,14 +37,15 @@ _start:
 	mrs	x0, id_aa64pfr0_el1
 	tst	x0, #(0xf << 24)		/* GIC system registers: a GICv3 */
 	b.ne	gicv3
-	mov	x5, #GICC
+	mov	x23, #GICC
 	mov	w0, #1
 	str	w2, [x4, #GICD_ISENABLER]
 	str	w0, [x4]			/* GICD_CTLR */
-	str	w3, [x5, #4]			/* GICC_PMR */
-	str	w0, [x5]			/* GICC_CTLR */
+	str	w3, [x23, #GICC_PMR]
+	str	w0, [x23]			/* GICC_CTLR */
 	b	start
-gicv3:	mov	x5, #GICR
+gicv3:	mov	x23, #0
+	mov	x5, #GICR
 	mov	x6, #GICR_SGI
 	mov	w0, #0x12			/* affinity routing, group 1 */
 	str	w0, [x4]			/* GICD_CTLR */
@@ -50,6 +58,7 @@ gicv3:	mov	x5, #GICR
 
 start:	mov	x19, #UART
 	mov	x20, #0
+	mov	x24, #SPURIOUS
 	mrs	x21, cntfrq_el0
 	mrs	x22, cntvct_el0
 
@@ -61,14 +70,32 @@ line:	add	x20, x20, #1
 	mov	w0, #'\n'
 	bl	putc
 	add	x22, x22, x21
-	msr	cntv_cval_el0, x22
+	msr	cntv_cval_el0, x22		/* the timer's line falls */
 	mov	x0, #1
 	msr	cntv_ctl_el0, x0
 	isb
+	bl	end
 sleep:	wfi
+	bl	take
 	mrs	x0, cntv_ctl_el0
-	tbz	x0, #2, sleep			/* ISTATUS: not yet */
-	b	line
+	tbnz	x0, #2, line			/* ISTATUS */
+	bl	end
+	b	sleep
+
+/* Acknowledges the interrupt that ended WFI: else it would end the next one too. */
+take:	cbz	x23, 1f
+	ldr	w24, [x23, #GICC_IAR]
+	ret
+1:	mrs	x24, ICC_IAR1_EL1
+	ret
+
+end:	cmp	w24, #SPURIOUS
+	b.eq	2f
+	cbz	x23, 1f
+	str	w24, [x23, #GICC_EOIR]
+	ret
+1:	msr	ICC_EOIR1_EL1, x24
+2:	ret
 
 /* Prints the NUL-terminated string at x0. */
 puts:	mov	x9, x30
