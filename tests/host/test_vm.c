@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <kizami/console.h>
 #include "arch.h"
 #include "console.h"
 
@@ -315,6 +316,66 @@ static void test_halt(void **state)
 	assert_int_equal(machine.vm[0].arch.revokes + machine.vm[2].arch.revokes, 0);
 }
 
+/* A restart is over when the VM runs again: CPU_OFF of the last vCPU then stops it. */
+static void test_off_after_restart(void **state)
+{
+	(void)state;
+	start_all();
+	host_become(0);
+	vm_halt(&machine.vm[0], true);
+	assert_int_equal(core_exit(0), HOST_ENTERED);
+	host_become(0);
+	vcpu_hazard(vcpu_of(0), HAZARD_OFF);
+	assert_int_equal(core_exit(0), HOST_ASLEEP);
+	assert_int_equal(machine.vm[0].state, VM_STOPPED);
+	assert_int_equal(machine.vm[0].restarts, 1);
+}
+
+/* An HRT VM of one vCPU that stops itself is at hand: its tables are left alone. */
+static void test_halt_itself(void **state)
+{
+	(void)state;
+	start_all();
+	host_become(2);
+	vm_halt(&machine.vm[1], true);
+	assert_int_equal(core_exit(2), HOST_ENTERED);
+	assert_int_equal(machine.vm[1].arch.revokes, 0);
+}
+
+/* The devices are as new after a restart: the PL011's mask and input, the ring's indices. */
+static void test_devices(void **state)
+{
+	struct kz_console_ring *ring = (void *)(host.ram + 0x20000);
+	struct access a = { .addr = 0x38, .value = 0x7ff, .size = 4, .write = true };
+
+	(void)state;
+	blob.vm[0].console = KZ_CONSOLE_PL011;
+	blob.vm[0].console_intid = 40;
+	blob.vm[2].console = KZ_CONSOLE_RING;
+	blob.vm[2].console_ipa = 0x80000000;
+	console_init();
+	start_all();
+	assert_int_equal(pl011_access(vcpu_of(0), &a), DONE);
+	assert_true(pl011_input(&machine.vm[0], 'x'));
+	assert_int_equal(machine.vm[0].arch.line[0] >> 40 & 1, 1);
+	ring->out[0] = '\n';
+	ring->out_head = 1;
+	hv_timer();
+	assert_true(said("[raw] \r\n"));
+	host_become(5);
+	vm_halt(&machine.vm[0], true);
+	vm_halt(&machine.vm[2], true);
+	settle();
+	assert_int_equal(machine.vm[0].arch.line[0], 0);
+	a = (struct access){ .addr = 0x18, .size = 4 };
+	assert_int_equal(pl011_access(vcpu_of(0), &a), DONE);
+	assert_int_equal(a.value & 0x10, 0x10);
+	memcpy(ring->out, "new\n", 4);
+	ring->out_head = 4;
+	hv_timer();
+	assert_true(said("[raw] new\r\n"));
+}
+
 /* A vCPU that is on its way when the VM stops does not reach its guest. */
 static void test_halt_while_ready(void **state)
 {
@@ -523,6 +584,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cpu_on_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hazard, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_halt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_off_after_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_halt_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_halt_while_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_one_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fault_inject, setup, teardown),
