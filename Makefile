@@ -8,7 +8,9 @@ B := $(if $(filter clang,$(COMPILER)),build/clang,build)
 # The unpacked Debian arm64 packages (kernel, busybox); scripts/setup fetches them.
 DEBIAN ?= build/debian
 QEMU ?= qemu-system-aarch64
-PYTEST ?= python3 -m pytest -q -p no:cacheprovider
+# Debian's own: a python3 that comes earlier in PATH lacks the packages.
+PYTHON ?= /usr/bin/python3
+PYTEST ?= $(PYTHON) -m pytest -q -p no:cacheprovider
 
 ifeq ($(COMPILER),clang)
 CC_ARM := clang --target=aarch64-none-elf
@@ -179,7 +181,7 @@ size: $(HV) ## text + rodata + data of the hypervisor against its budget
 	@scripts/size $(SIZE) bench/budget $(HV) $(HV_OBJ)
 
 style: ## what a script can check of the code style
-	@test ! -e tests/style.py || python3 tests/style.py
+	@test ! -e tests/style.py || $(PYTHON) tests/style.py
 
 fresh: ## ./test and ./run in a bare Debian, SUITE=bookworm|trixie (root)
 	scripts/fresh $(SUITE)

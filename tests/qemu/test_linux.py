@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's kernel as a guest, beside a raw guest and the servo: the demo of each board."""
+
+import re
+
+import pytest
+
+import machine
+
+DEMO = machine.ROOT / "demo"
+VCPUS = 2
+
+
+def demo_boot(boot, board):
+    """Boots the board's demo to Linux's shell."""
+    m = boot(board, DEMO / f"{board}.conf")
+    assert m.wait_linux() == VCPUS
+    return m
+
+
+def hello_count(m, timeout=30):
+    """The number in hello's next line."""
+    return int(m.wait_line("hello", r"^hello (\d+)$", timeout).group(1))
+
+
+def others_alive(m):
+    """hello and servo print, and hello did not start afresh."""
+    first = hello_count(m)
+    m.wait_line("servo", r"^servo: \d+ loops")
+    second = hello_count(m)
+    assert 0 < second - first < 60, f"hello went from {first} to {second}"
+    return second
+
+
+def interrupt_counts(m):
+    """/proc/interrupts: {name: counts of each CPU}."""
+    table = {}
+    for line in m.shell("cat /proc/interrupts")[1:]:
+        word = line.split()
+        counts = []
+        for w in word[1:]:
+            if not w.isdigit():
+                break
+            counts.append(int(w))
+        table[word[-1] if word[0][0].isdigit() else word[0]] = counts
+    return table
+
+
+def test_shell(boot, board):
+    """The shell on two CPUs, a clock that runs, interrupts that arrive at both."""
+    m = demo_boot(boot, board)
+    assert m.shell("nproc") == [str(VCPUS)]
+    assert m.shell("cat /sys/devices/system/cpu/online") == ["0-1"]
+    mem = int(m.shell("grep MemTotal /proc/meminfo")[0].split()[1])
+    assert 400 * 1024 < mem <= 512 * 1024
+
+    before = interrupt_counts(m)
+    start = int(m.shell("date +%s")[0])
+    m.shell("sleep 3")
+    took = int(m.shell("date +%s")[0]) - start
+    after = interrupt_counts(m)
+    assert 3 <= took <= 60, f"sleep 3 took {took} s on the guest's clock"
+    assert start > 1577836800, "the wall clock was never set"
+    for cpu in range(VCPUS):
+        assert after["arch_timer"][cpu] > before["arch_timer"][cpu], f"no timer on CPU {cpu}"
+        assert after["IPI0:"][cpu] + after["IPI1:"][cpu] > 0, f"no IPI on CPU {cpu}"
+    assert after["uart-pl011"][0] > before["uart-pl011"][0], "the console works without interrupts"
+    assert after["Err:"] == [0]
+    # An interrupt storm would show as a count far above what the time allows.
+    assert sum(after["arch_timer"]) - sum(before["arch_timer"]) < 2 * 1000 * (took + 60)
+
+    log = "\n".join(m.lines_of("linux"))
+    for bad in ("Unable to handle", "Call trace:", "rcu_sched detected stalls", "Internal error",
+                "nobody cared", "soft lockup"):
+        assert bad not in log
+    faults = m.status()["vm"]
+    assert {vm["faults"] for vm in faults.values()} == {0}
+
+
+def test_hotplug(boot, board):
+    """The second CPU is unplugged and plugged again, several times; the others go on."""
+    m = demo_boot(boot, board)
+    m.shell("cd /sys/devices/system/cpu")
+    for _ in range(3):
+        m.shell("echo 0 >cpu1/online")
+        assert m.shell("nproc") == ["1"]
+        assert m.status()["core"][1]["state"] == "off"
+        m.shell("echo 1 >cpu1/online")
+        assert m.shell("nproc") == ["2"]
+        assert m.status()["core"][1]["state"] == "running"
+    assert m.shell("taskset 2 sh -c 'echo I run'") == ["I run"]
+    others_alive(m)
+
+
+def test_reboot(boot, board):
+    """reboot restarts Linux alone, as often as one likes."""
+    m = demo_boot(boot, board)
+    count = others_alive(m)
+    for n in (1, 2):
+        m.send("reboot\r")
+        assert m.wait_linux() == VCPUS
+        assert m.status()["vm"]["linux"]["restarts"] == n
+        uptime = float(m.shell("cat /proc/uptime")[0].split()[0])
+        assert uptime < 240
+    assert others_alive(m) > count
+    vms = m.status()["vm"]
+    assert vms["hello"]["restarts"] == 0 and vms["servo"]["restarts"] == 0
+
+
+def test_poweroff(boot, board):
+    """poweroff stops Linux alone, and leaves its cores idle."""
+    m = demo_boot(boot, board)
+    count = others_alive(m)
+    m.send("poweroff\r")
+    m.wait_line("linux", "reboot: Power down", 60)
+
+    def stopped():
+        page = m.status()
+        return page if page["vm"]["linux"]["state"] == "stopped" else None
+
+    page = m.wait("stop of linux", stopped, 60)
+    assert page["core"][0]["state"] == "off" and page["core"][1]["state"] == "off"
+    assert page["vm"]["hello"]["state"] == "running"
+    assert page["vm"]["servo"]["state"] == "running"
+    assert others_alive(m) > count
+    later = m.status()
+    assert later["exits"]["linux:0"] == page["exits"]["linux:0"]
+    assert later["exits"]["linux:1"] == page["exits"]["linux:1"]
+
+
+def test_console(boot, board):
+    """The escape key moves the keyboard between VMs, prints the status page, and powers off."""
+    m = demo_boot(boot, board)
+    m.escape("h")
+    m.wait_line(machine.HV, r"(?i)next VM", 20)
+
+    page = m.status()
+    assert re.match(rf"status: board {board}, GICv[23], 4 cores, 3 VMs", page["machine"])
+    assert [page["core"][n]["owner"] for n in range(4)] == ["linux:0", "linux:1", "hello:0",
+                                                           "servo:0"]
+    assert {name: vm["level"] for name, vm in page["vm"].items()} == {
+        "linux": "nrt", "hello": "nrt", "servo": "hrt"}
+    assert {vm["state"] for vm in page["vm"].values()} == {"running"}
+
+    # servo prints its histogram for an h; Linux must not get that h.
+    m.escape("3")
+    m.send("h")
+    m.wait_line("servo", r"^servo: within \d+ ticks", 30)
+    m.escape("1")
+    assert m.shell("echo back") == ["back"]
+    m.escape("n")       # hello, which does not read
+    m.send("echo lost\r")
+    m.escape("n")       # servo
+    m.escape("n")       # around to linux
+    assert m.shell("echo here") == ["here"]
+    assert not any("lost" in line for line in m.lines_of("linux"))
+
+    m.escape("x")
+    assert m.wait_end(30) == 0
+
+
+@pytest.mark.parametrize("what", ["long line", "much output"])
+def test_output(boot, what):
+    """Nothing that Linux prints is lost or torn, however much it is."""
+    m = demo_boot(boot, "virt")
+    if what == "long line":
+        text = m.shell("seq -s . 1 300")
+        assert "".join(text) == ".".join(map(str, range(1, 301)))
+    else:
+        assert m.shell("seq 1 2000", timeout=240) == [str(n) for n in range(1, 2001)]
