@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console.h"
 
-#include <kizami/console.h>
 #include "arch.h"
 
 /*
@@ -17,12 +16,10 @@
  */
 #define BUSY		BIT(31)
 #define PUMP_LINES	4u		/* bound of one call, at most 2 * OUT_MAX bytes each */
-#define NONE		0xffu		/* no channel */
 #define CHANNELS	(KZ_VMS_MAX + 1u)
 #define OUT_MAX		(CONSOLE_LINE + KZ_NAME_MAX + 16u)	/* a line, its tag, its end */
-#define INPUT_MAX	64u		/* bytes that one hv_uart_irq takes; more: it comes again */
+#define ESC		0x1b
 #define FLUSH_MS	200u
-#define POLL_MS		20u		/* period of the console rings */
 
 /* How a piece of text ends. */
 enum ending {
@@ -36,11 +33,11 @@ struct channel {
 	/* The writer's. Indices run freely. */
 	_Alignas(64) uint32_t head;
 	uint32_t out_dropped;
-	uint32_t in_dropped;		/* the console core's */
 	uint32_t waiting;		/* atomic: the writer wants to hear of room */
 	/* The pump's. */
 	_Alignas(64) uint32_t tail;
 	uint8_t len;			/* of line */
+	uint8_t seen;			/* bytes of it that were on the screen once */
 	bool cr;			/* a carriage return came last */
 	bool broken;			/* line continues a broken one */
 	uint8_t line[CONSOLE_LINE];	/* the current line, as far as it came */
@@ -58,10 +55,10 @@ static struct {
 	uint32_t drawn;			/* bytes of it that are there */
 	bool dirty;			/* the cursor stands at the start of old text */
 	uint32_t pos, len;		/* of out */
-} con = { .shown = NONE };
+} con = { .shown = CONSOLE_NONE };
 static uint8_t out[OUT_MAX];		/* on its way to the UART */
 
-static uint32_t focus = NONE;		/* atomic; written by the console core */
+static uint32_t focus = CONSOLE_NONE;	/* atomic; written by the console core */
 static uint32_t status_next;		/* atomic: line of the status page that is next, plus 1 */
 
 /* ---- Writers ---- */
@@ -84,9 +81,9 @@ bool console_has_room(uint32_t channel, uint32_t bytes)
 	return ch->head - __atomic_load_n(&ch->tail, __ATOMIC_SEQ_CST) + bytes <= CONSOLE_RING;
 }
 
-static void dropped(uint32_t *counter)
+static void dropped(struct channel *ch)
 {
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&ch->out_dropped, ch->out_dropped + 1, __ATOMIC_RELAXED);
 }
 
 void console_put(uint32_t channel, uint8_t c)
@@ -94,7 +91,7 @@ void console_put(uint32_t channel, uint8_t c)
 	struct channel *ch = &channels[channel];
 
 	if (UNLIKELY(ring_used(ch) >= CONSOLE_RING)) {
-		dropped(&ch->out_dropped);
+		dropped(ch);
 		return;
 	}
 	ch->ring[ch->head % CONSOLE_RING] = c;
@@ -107,7 +104,7 @@ COLD void console_write(uint32_t channel, const char *bytes, uint32_t len)
 	struct channel *ch = &channels[channel];
 
 	if (ring_used(ch) + len > CONSOLE_RING) {
-		dropped(&ch->out_dropped);
+		dropped(ch);
 		return;
 	}
 	for (uint32_t i = 0; i < len; i++) {
@@ -180,7 +177,7 @@ static COLD void out_text(const char *s)
 /* Make the channel's line the one on the screen. */
 static COLD void line_begin(uint32_t channel)
 {
-	if (con.shown != NONE || con.dirty) {
+	if (con.shown != CONSOLE_NONE || con.dirty) {
 		out_text("\r\x1b[K");
 	}
 	out_text("[");
@@ -191,23 +188,66 @@ static COLD void line_begin(uint32_t channel)
 	con.dirty = false;
 }
 
+/* Length of the escape sequence at `at`: ESC [ ... letter, or two bytes. Bound: CONSOLE_LINE. */
+static COLD uint32_t escape_length(const struct channel *ch, uint32_t at)
+{
+	uint32_t end = at + 1;
+
+	if (end < ch->len && ch->line[end] == '[') {
+		do {
+			end++;
+		} while (end < ch->len && ch->line[end] < '@');
+	}
+	return (uint32_t)min_u64(end + 1, ch->len) - at;
+}
+
+/*
+ * How much to leave out at a control character. The VM with the focus may do
+ * what it likes to its terminal, but a question to it ("where is the cursor?")
+ * is asked once: the answer is typed. The others get no say in it at all, or
+ * they could make the terminal type to the one with the focus.
+ */
+static COLD uint32_t line_omit(const struct channel *ch, uint32_t at, bool focused)
+{
+	uint32_t n = ch->line[at] == ESC ? escape_length(ch, at) : 1;
+	uint8_t last = ch->line[at + n - 1];
+
+	if (focused) {
+		bool asks = n > 2 && (last == 'n' || last == 'c' || last == 't');
+
+		return asks && at < ch->seen ? n : 0;
+	}
+	return ch->line[at] == '\t' ? 0 : n;
+}
+
 /* Draw what is not on the screen yet. Bound: CONSOLE_LINE. */
 static void line_draw(uint32_t channel, enum ending end)
 {
 	struct channel *ch = &channels[channel];
+	bool focused = channel == __atomic_load_n(&focus, __ATOMIC_RELAXED);
 
 	if (con.shown != channel) {
 		line_begin(channel);
 	}
-	for (; con.drawn < ch->len; con.drawn++) {
-		out[con.len++] = ch->line[con.drawn];
+	while (con.drawn < ch->len) {
+		uint8_t c = ch->line[con.drawn];
+		uint32_t omit = UNLIKELY(c < ' ') ? line_omit(ch, con.drawn, focused) : 0;
+
+		if (omit != 0) {
+			con.drawn += omit;
+		} else {
+			out[con.len++] = c;
+			con.drawn++;
+		}
 	}
+	ch->seen = ch->len;
 	if (end != END_NOT) {
 		out_text(end == END_CR ? "\r" : "\r\n");
 		con.dirty = end == END_CR;
-		con.shown = NONE;
+		con.shown = CONSOLE_NONE;
 		ch->broken = end == END_LONG;
 		ch->len = 0;
+		ch->seen = 0;
 	}
 }
 
@@ -253,7 +293,7 @@ static void focus_draw(void)
 {
 	uint32_t channel = __atomic_load_n(&focus, __ATOMIC_RELAXED);
 
-	if (channel != NONE && channel != con.shown && channels[channel].len != 0) {
+	if (channel != CONSOLE_NONE && channel != con.shown && channels[channel].len != 0) {
 		line_draw(channel, END_NOT);
 	}
 }
@@ -331,227 +371,23 @@ COLD void console_flush(void)
 	}
 }
 
-uint32_t console_in_dropped(uint32_t channel)
+void console_resume(void)
 {
-	return __atomic_load_n(&channels[channel].in_dropped, __ATOMIC_RELAXED);
+	(void)pump(0);
+}
+
+void console_focus(uint32_t channel)
+{
+	__atomic_store_n(&focus, channel, __ATOMIC_RELAXED);
+}
+
+void console_status(void)
+{
+	__atomic_store_n(&status_next, 1, __ATOMIC_RELAXED);
+	console_pump(CONSOLE_HV);
 }
 
 uint32_t console_out_dropped(uint32_t channel)
 {
 	return __atomic_load_n(&channels[channel].out_dropped, __ATOMIC_RELAXED);
-}
-
-/* ---- Console rings: console core ---- */
-
-static struct {
-	struct kz_console_ring *page;	/* NULL: the VM has none */
-	uint32_t out_tail, in_head;	/* ours; what the page says is for the guest */
-	uint32_t restarted;		/* atomic */
-} rings[KZ_VMS_MAX];
-
-void console_ring_reset(uint32_t vm)
-{
-	__atomic_store_n(&rings[vm].restarted, 1, __ATOMIC_RELEASE);
-}
-
-/* Where the VM's console page lies. Bound: the regions of a VM. */
-static COLD struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
-{
-	for (uint32_t i = 0; cfg->console == KZ_CONSOLE_RING && i < cfg->region_count; i++) {
-		const struct kz_cfg_region *r = &cfg->region[i];
-		uint64_t offset = cfg->console_ipa - r->ipa;
-
-		if (r->type == KZ_REGION_RAM && offset < r->size) {
-			return arch_ptr(pa(r->pa + offset));
-		}
-	}
-	return NULL;
-}
-
-static void ring_restart(uint32_t vm)
-{
-	if (__atomic_exchange_n(&rings[vm].restarted, 0, __ATOMIC_ACQUIRE) != 0) {
-		rings[vm].out_tail = 0;
-		rings[vm].in_head = 0;
-	}
-}
-
-/* Move what the guest wrote to its channel. Bound: KZ_CONSOLE_OUT. */
-static COLD void ring_drain(uint32_t vm)
-{
-	struct kz_console_ring *page = rings[vm].page;
-	uint32_t head = __atomic_load_n(&page->out_head, __ATOMIC_ACQUIRE);
-	uint32_t tail;
-
-	ring_restart(vm);
-	tail = rings[vm].out_tail;
-	if (tail == head) {
-		return;
-	}
-	if (head - tail > KZ_CONSOLE_OUT) {
-		tail = head;
-	}
-	while (tail != head && ring_used(&channels[vm]) < CONSOLE_RING) {
-		console_put(vm, page->out[tail++ % KZ_CONSOLE_OUT]);
-	}
-	rings[vm].out_tail = tail;
-	__atomic_store_n(&page->out_tail, tail, __ATOMIC_RELEASE);
-	console_pump(vm);
-}
-
-/* A byte typed for the VM; false when its ring is full. */
-static COLD bool ring_input(uint32_t vm, uint8_t c)
-{
-	struct kz_console_ring *page = rings[vm].page;
-	uint32_t tail, head;
-
-	if (page == NULL) {
-		return false;
-	}
-	ring_restart(vm);
-	tail = __atomic_load_n(&page->in_tail, __ATOMIC_ACQUIRE);
-	head = rings[vm].in_head;
-	if (head - tail > KZ_CONSOLE_IN) {
-		head = tail;
-	}
-	if (head - tail == KZ_CONSOLE_IN) {
-		return false;
-	}
-	page->in[head++ % KZ_CONSOLE_IN] = c;
-	rings[vm].in_head = head;
-	__atomic_store_n(&page->in_head, head, __ATOMIC_RELEASE);
-	return true;
-}
-
-/* Bound: the VMs. */
-COLD void console_start(void)
-{
-	bool any = false;
-
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		any |= rings[i].page != NULL;
-	}
-	if (any) {
-		arch_timer_arm(arch_ticks_hz() / 1000 * POLL_MS);
-	}
-}
-
-/* Bound: the VMs. */
-void hv_timer(void)
-{
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		if (rings[i].page != NULL) {
-			ring_drain(i);
-		}
-	}
-	console_start();
-}
-
-/* ---- Input: console core ---- */
-
-static COLD void focus_set(uint32_t vm)
-{
-	const struct kz_cfg_vm *cfg = machine.vm[vm].cfg;
-
-	if (cfg->console == KZ_CONSOLE_NONE) {
-		hv_log("console: %s has none", cfg->name);
-		return;
-	}
-	__atomic_store_n(&focus, vm, __ATOMIC_RELAXED);
-	hv_log("console: %s (Ctrl-] h for help)", cfg->name);
-}
-
-/* The next VM with a console. Bound: the VMs. */
-static COLD void focus_next(void)
-{
-	if (focus == NONE) {
-		hv_log("console: no VM has one");
-		return;
-	}
-	for (uint32_t i = 1; i <= machine.vm_count; i++) {
-		uint32_t vm = (focus + i) % machine.vm_count;
-
-		if (machine.vm[vm].cfg->console != KZ_CONSOLE_NONE) {
-			focus_set(vm);
-			return;
-		}
-	}
-}
-
-static void input_send(uint8_t c)
-{
-	struct vm *vm;
-	bool taken;
-
-	if (focus == NONE) {
-		return;
-	}
-	vm = &machine.vm[focus];
-	taken = vm->cfg->console == KZ_CONSOLE_PL011 ? pl011_input(vm, c) : ring_input(focus, c);
-	if (!taken) {
-		dropped(&channels[focus].in_dropped);
-	}
-}
-
-/* The key behind the escape key. */
-static COLD void input_command(uint8_t c)
-{
-	if (c == CONSOLE_ESCAPE) {
-		input_send(c);
-	} else if (c == 'n') {
-		focus_next();
-	} else if (c >= '1' && c < '1' + machine.vm_count) {
-		focus_set((uint32_t)c - '1');
-	} else if (c == 's') {
-		__atomic_store_n(&status_next, 1, __ATOMIC_RELAXED);
-		console_pump(CONSOLE_HV);
-	} else if (c == 'x') {
-		hv_log("console: power off");
-		console_flush();
-		arch_machine_off();
-	} else {
-		hv_log("Ctrl-] then n: next VM, 1-8: that VM, s: status, x: power off, "
-		       "Ctrl-]: send it, h: help");
-	}
-}
-
-/* Bound: INPUT_MAX. */
-void hv_uart_irq(void)
-{
-	static bool escaped;
-
-	for (uint32_t i = 0; i < INPUT_MAX; i++) {
-		int c = arch_uart_get();
-
-		if (c < 0) {
-			break;
-		}
-		if (escaped) {
-			escaped = false;
-			input_command((uint8_t)c);
-		} else if (c == CONSOLE_ESCAPE) {
-			escaped = true;
-		} else {
-			input_send((uint8_t)c);
-		}
-	}
-	(void)pump(0);
-}
-
-/* Bound: the VMs. */
-COLD void console_init(void)
-{
-	uint32_t first = NONE;
-
-	for (uint32_t i = machine.vm_count; i-- > 0;) {
-		const struct kz_cfg_vm *cfg = machine.vm[i].cfg;
-
-		rings[i].page = ring_page(cfg);
-		if (cfg->console != KZ_CONSOLE_NONE &&
-		    (cfg->level == KZ_NRT || first == NONE ||
-		     machine.vm[first].cfg->level != KZ_NRT)) {
-			first = i;
-		}
-	}
-	__atomic_store_n(&focus, first, __ATOMIC_RELAXED);
 }

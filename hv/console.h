@@ -14,6 +14,7 @@
 #define CONSOLE_RING	1024u		/* bytes a channel; a power of two */
 #define CONSOLE_LINE	160u		/* bytes of a line; a longer one is broken */
 #define CONSOLE_HV	KZ_VMS_MAX	/* the hypervisor's own channel; a VM's is its id */
+#define CONSOLE_NONE	0xffu		/* no channel */
 #define CONSOLE_ESCAPE	0x1d		/* Ctrl-] */
 
 /* Boot core, once, after `machine` is set up: focus, console rings. hv_log works before it. */
@@ -51,8 +52,19 @@ void console_flush(void);
 void console_ring_reset(uint32_t vm);
 
 /* Bytes typed for the VM, bytes (hypervisor: lines) written by it, that found no room. Any core. */
-uint32_t console_in_dropped(uint32_t channel);
+uint32_t console_in_dropped(uint32_t vm);
 uint32_t console_out_dropped(uint32_t channel);
+
+/* ---- What the keys do to the output; console core ---- */
+
+/* The channel whose unfinished line is shown; CONSOLE_NONE for none. */
+void console_focus(uint32_t channel);
+/* Print the status page from its start. */
+void console_status(void);
+/* Go on where a pump stopped. */
+void console_resume(void);
+
+/* ---- The hypervisor's own words ---- */
 
 /* Write a line as the hypervisor, without its newline: "[kizami] ...". Any core, no lock held. */
 void hv_log(const char *fmt, ...) PRINTF(1, 2);

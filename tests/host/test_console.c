@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/console.c hv/print.c hv/status.c hv/pl011.c */
+/* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
 /* link: tests/host/console_bed.c tests/host/arch_host.c */
 /* What a terminal shows of several writers, and when the console says no. */
 #include <setjmp.h>
@@ -16,7 +16,7 @@ static void expect_sent(const char *want)
 {
 	assert_int_equal(host.out_len - term.seen, strlen(want));
 	assert_memory_equal(host.out + term.seen, want, strlen(want));
-	term_read();
+	term.seen = host.out_len;
 }
 
 static void test_lines(void **state)
@@ -63,6 +63,28 @@ static void test_carriage_return(void **state)
 	assert_string_equal(term_rows(), "[linux] x\n");
 	put(2, "long text\rab\n");
 	assert_string_equal(term_rows(), "[vision] ab\n");
+}
+
+/* Escape sequences: the focused VM's pass, its questions once; nothing of the others' does. */
+static void test_escapes(void **state)
+{
+	(void)state;
+	put(0, "\x1b[1m# \x1b[6n\x1b[K\x1b]\a");
+	expect_sent("[linux] \x1b[1m# \x1b[6n\x1b[K\x1b]\a");
+	put(2, "a\x1b[6n\x1b[31;1mb\tc\a\b\x1bZ\x1b\n");
+	expect_sent("\r\x1b[K[vision] ab\tc\r\n[linux] \x1b[1m# \x1b[K\x1b]\a");
+	put(0, "\x1b[0c");
+	expect_sent("\x1b[0c");
+	put(2, "\x1b[6\n");
+	expect_sent("\r\x1b[K[vision] \r\n[linux] \x1b[1m# \x1b[K\x1b]\a");
+	put(0, "\x1b");
+	expect_sent("\x1b");
+	put(2, "x\n");
+	expect_sent("\r\x1b[K[vision] x\r\n[linux] \x1b[1m# \x1b[K\x1b]\a\x1b");
+	put(0, "[\n");
+	expect_sent("[\r\n");
+	put(0, "\x1b[6n\n");
+	expect_sent("[linux] \x1b[6n\r\n");
 }
 
 static void test_long_lines(void **state)
@@ -272,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup(test_lines, bed_setup),
 		cmocka_unit_test_setup(test_prompt, bed_setup),
 		cmocka_unit_test_setup(test_carriage_return, bed_setup),
+		cmocka_unit_test_setup(test_escapes, bed_setup),
 		cmocka_unit_test_setup(test_long_lines, bed_setup),
 		cmocka_unit_test_setup(test_any_interleaving, bed_setup),
 		cmocka_unit_test_setup(test_fair, bed_setup),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/vm.c hv/console.c hv/print.c hv/status.c hv/pl011.c tests/host/arch_host.c */
+/* link: hv/vm.c hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
+/* link: tests/host/arch_host.c */
 /*
  * The life of VMs: start, memory, stop, restart and power of several vCPUs,
  * faults and what on_fault does with them, and all of it in any order.

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The console's own core: what is typed, and the console rings. */
+#include "console.h"
+
+#include <kizami/console.h>
+#include "arch.h"
+
+#define INPUT_MAX	64u	/* bytes that one hv_uart_irq takes; more: it comes again */
+#define POLL_MS		20u	/* period of the console rings */
+
+static uint32_t focus = CONSOLE_NONE;		/* VM that is typed to */
+static uint32_t lost[KZ_VMS_MAX];		/* bytes typed that found no room; atomic */
+
+/* ---- Console rings ---- */
+
+static struct {
+	struct kz_console_ring *page;	/* NULL: the VM has none */
+	uint32_t out_tail, in_head;	/* ours; what the page says is for the guest */
+	uint32_t restarted;		/* atomic */
+} rings[KZ_VMS_MAX];
+
+void console_ring_reset(uint32_t vm)
+{
+	__atomic_store_n(&rings[vm].restarted, 1, __ATOMIC_RELEASE);
+}
+
+/* Where the VM's console page lies. Bound: the regions of a VM. */
+static COLD struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
+{
+	for (uint32_t i = 0; cfg->console == KZ_CONSOLE_RING && i < cfg->region_count; i++) {
+		const struct kz_cfg_region *r = &cfg->region[i];
+		uint64_t offset = cfg->console_ipa - r->ipa;
+
+		if (r->type == KZ_REGION_RAM && offset < r->size) {
+			return arch_ptr(pa(r->pa + offset));
+		}
+	}
+	return NULL;
+}
+
+static void ring_restart(uint32_t vm)
+{
+	if (__atomic_exchange_n(&rings[vm].restarted, 0, __ATOMIC_ACQUIRE) != 0) {
+		rings[vm].out_tail = 0;
+		rings[vm].in_head = 0;
+	}
+}
+
+/* Move what the guest wrote to its channel. Bound: KZ_CONSOLE_OUT. */
+static COLD void ring_drain(uint32_t vm)
+{
+	struct kz_console_ring *page = rings[vm].page;
+	uint32_t head = __atomic_load_n(&page->out_head, __ATOMIC_ACQUIRE);
+	uint32_t tail;
+
+	ring_restart(vm);
+	tail = rings[vm].out_tail;
+	if (tail == head) {
+		return;
+	}
+	if (head - tail > KZ_CONSOLE_OUT) {
+		tail = head;
+	}
+	while (tail != head && console_has_room(vm, 1)) {
+		console_put(vm, page->out[tail++ % KZ_CONSOLE_OUT]);
+	}
+	rings[vm].out_tail = tail;
+	__atomic_store_n(&page->out_tail, tail, __ATOMIC_RELEASE);
+	console_pump(vm);
+}
+
+/* A byte typed for the VM; false when its ring is full. */
+static COLD bool ring_input(uint32_t vm, uint8_t c)
+{
+	struct kz_console_ring *page = rings[vm].page;
+	uint32_t tail, head;
+
+	if (page == NULL) {
+		return false;
+	}
+	ring_restart(vm);
+	tail = __atomic_load_n(&page->in_tail, __ATOMIC_ACQUIRE);
+	head = rings[vm].in_head;
+	if (head - tail > KZ_CONSOLE_IN) {
+		head = tail;
+	}
+	if (head - tail == KZ_CONSOLE_IN) {
+		return false;
+	}
+	page->in[head++ % KZ_CONSOLE_IN] = c;
+	rings[vm].in_head = head;
+	__atomic_store_n(&page->in_head, head, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* Bound: the VMs. */
+COLD void console_start(void)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < machine.vm_count; i++) {
+		any |= rings[i].page != NULL;
+	}
+	if (any) {
+		arch_timer_arm(arch_ticks_hz() / 1000 * POLL_MS);
+	}
+}
+
+/* Bound: the VMs. */
+void hv_timer(void)
+{
+	for (uint32_t i = 0; i < machine.vm_count; i++) {
+		if (rings[i].page != NULL) {
+			ring_drain(i);
+		}
+	}
+	console_start();
+}
+
+/* ---- Input ---- */
+
+uint32_t console_in_dropped(uint32_t vm)
+{
+	return __atomic_load_n(&lost[vm], __ATOMIC_RELAXED);
+}
+
+static COLD void focus_set(uint32_t vm)
+{
+	const struct kz_cfg_vm *cfg = machine.vm[vm].cfg;
+
+	if (cfg->console == KZ_CONSOLE_NONE) {
+		hv_log("console: %s has none", cfg->name);
+		return;
+	}
+	focus = vm;
+	console_focus(vm);
+	hv_log("console: %s (Ctrl-] h for help)", cfg->name);
+}
+
+/* The next VM with a console. Bound: the VMs. */
+static COLD void focus_next(void)
+{
+	if (focus == CONSOLE_NONE) {
+		hv_log("console: no VM has one");
+		return;
+	}
+	for (uint32_t i = 1; i <= machine.vm_count; i++) {
+		uint32_t vm = (focus + i) % machine.vm_count;
+
+		if (machine.vm[vm].cfg->console != KZ_CONSOLE_NONE) {
+			focus_set(vm);
+			return;
+		}
+	}
+}
+
+static void input_send(uint8_t c)
+{
+	struct vm *vm;
+	bool taken;
+
+	if (focus == CONSOLE_NONE) {
+		return;
+	}
+	vm = &machine.vm[focus];
+	taken = vm->cfg->console == KZ_CONSOLE_PL011 ? pl011_input(vm, c) : ring_input(focus, c);
+	if (!taken) {
+		__atomic_store_n(&lost[focus], lost[focus] + 1, __ATOMIC_RELAXED);
+	}
+}
+
+/* The key behind the escape key. */
+static COLD void input_command(uint8_t c)
+{
+	if (c == CONSOLE_ESCAPE) {
+		input_send(c);
+	} else if (c == 'n') {
+		focus_next();
+	} else if (c >= '1' && c < '1' + machine.vm_count) {
+		focus_set((uint32_t)c - '1');
+	} else if (c == 's') {
+		console_status();
+	} else if (c == 'x') {
+		hv_log("console: power off");
+		console_flush();
+		arch_machine_off();
+	} else {
+		hv_log("Ctrl-] then n: next VM, 1-8: that VM, s: status, x: power off, "
+		       "Ctrl-]: send it, h: help");
+	}
+}
+
+/* Bound: INPUT_MAX. */
+void hv_uart_irq(void)
+{
+	static bool escaped;
+
+	for (uint32_t i = 0; i < INPUT_MAX; i++) {
+		int c = arch_uart_get();
+
+		if (c < 0) {
+			break;
+		}
+		if (escaped) {
+			escaped = false;
+			input_command((uint8_t)c);
+		} else if (c == CONSOLE_ESCAPE) {
+			escaped = true;
+		} else {
+			input_send((uint8_t)c);
+		}
+	}
+	console_resume();
+}
+
+/* Bound: the VMs. */
+COLD void console_init(void)
+{
+	uint32_t first = CONSOLE_NONE;
+
+	for (uint32_t i = machine.vm_count; i-- > 0;) {
+		const struct kz_cfg_vm *cfg = machine.vm[i].cfg;
+
+		rings[i].page = ring_page(cfg);
+		if (cfg->console != KZ_CONSOLE_NONE &&
+		    (cfg->level == KZ_NRT || first == CONSOLE_NONE ||
+		     machine.vm[first].cfg->level != KZ_NRT)) {
+			first = i;
+		}
+	}
+	focus = first;
+	console_focus(first);
+}
