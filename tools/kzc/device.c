@@ -259,6 +259,7 @@ static void node_read(struct sys *s, struct vm *vm, struct device *dev, int node
 static void device_read(struct sys *s, struct vm *vm, struct device *dev)
 {
 	const void *fdt = s->board.fdt;
+	unsigned errors = s->diag.errors;
 	int depth = 0;
 
 	for (int node = dev->node; (node >= 0) && (depth >= 0);
@@ -267,11 +268,15 @@ static void device_read(struct sys *s, struct vm *vm, struct device *dev)
 			node_read(s, vm, dev, node);
 		}
 	}
+	if (s->diag.errors > errors) {
+		return;
+	}
 	if (dev->reg_count == 0) {
 		diag_error(&s->diag, dev->line,
-		           "%s has no registers that a core can reach: pass "
-		           "the controller that it is attached to",
+		           "%s has no registers that a core can reach: pass the controller that it "
+		           "is attached to",
 		           dev->name);
+		return;
 	}
 	if (!dt_is(fdt, dev->node, no_dma_words) && !vm->unconfined) {
 		diag_error(&s->diag, dev->line,
@@ -359,44 +364,59 @@ static void regions_make(struct sys *s, struct vm *vm)
 	}
 }
 
-/* Two devices of two VMs. */
-static void devices_compare(struct sys *s, const struct vm *va, const struct device *a,
-                            const struct vm *vb, const struct device *b)
+static bool irq_is_shared(const struct device *a, const struct device *b, uint32_t *intid)
 {
-	if (a->node == b->node) {
-		diag_error(&s->diag, b->line, "%s is given to vm '%s' and, in line %d, to vm '%s'",
-		           b->name, vb->conf->name.s, a->line, va->conf->name.s);
-		return;
+	for (unsigned i = 0; i < a->irq_count; i++) {
+		for (unsigned k = 0; k < b->irq_count; k++) {
+			if (a->irq[i] == b->irq[k]) {
+				*intid = a->irq[i];
+				return true;
+			}
+		}
 	}
+	return false;
+}
+
+static bool page_is_shared(const struct device *a, const struct device *b, uint64_t *page)
+{
 	for (unsigned i = 0; i < a->reg_count; i++) {
 		for (unsigned k = 0; k < b->reg_count; k++) {
 			if (spans_hit(a->reg[i].base, a->reg[i].size, b->reg[k].base,
 			              b->reg[k].size)) {
-				diag_error(&s->diag, b->line,
-				           "%s (vm '%s') and %s (vm '%s', line %d) "
-				           "are on one page, 0x%llx: give both to one VM",
-				           b->name, vb->conf->name.s, a->name, va->conf->name.s,
-				           a->line, (unsigned long long)b->reg[k].base);
-				return;
+				*page = (a->reg[i].base > b->reg[k].base) ? a->reg[i].base
+				                                          : b->reg[k].base;
+				return true;
 			}
 		}
 	}
+	return false;
 }
 
-static void irqs_compare(struct sys *s, const struct vm *va, const struct vm *vb)
+/* Two devices of two VMs: they may have nothing in common. */
+static void devices_compare(struct sys *s, const struct vm *va, const struct device *a,
+                            const struct vm *vb, const struct device *b)
 {
-	for (unsigned i = 0; i < va->cfg.irq_count; i++) {
-		for (unsigned k = 0; k < vb->cfg.irq_count; k++) {
-			if (va->cfg.irq[i].intid == vb->cfg.irq[k].intid) {
-				diag_error(&s->diag, vb->conf->devices.line,
-				           "interrupt %u is given to vm "
-				           "'%s' and, in line %d, to vm '%s': devices that share "
-				           "it go "
-				           "to one VM",
-				           va->cfg.irq[i].intid, vb->conf->name.s,
-				           va->conf->devices.line, va->conf->name.s);
-			}
-		}
+	const char *an = va->conf->name.s;
+	const char *bn = vb->conf->name.s;
+	uint64_t page;
+	uint32_t intid;
+
+	if (a->node == b->node) {
+		diag_error(&s->diag, b->line, "%s is given to vm '%s' and, in line %d, to vm '%s'",
+		           b->name, bn, a->line, an);
+		return;
+	}
+	if (page_is_shared(a, b, &page)) {
+		diag_error(&s->diag, b->line,
+		           "%s (vm '%s') and %s (vm '%s', line %d) are on one page, 0x%llx: give "
+		           "both to one VM",
+		           b->name, bn, a->name, an, a->line, (unsigned long long)page);
+	}
+	if (irq_is_shared(a, b, &intid)) {
+		diag_error(&s->diag, b->line,
+		           "%s (vm '%s') and %s (vm '%s', line %d) share interrupt %u: give both "
+		           "to one VM",
+		           b->name, bn, a->name, an, a->line, intid);
 	}
 }
 
@@ -413,7 +433,6 @@ void device_read_all(struct sys *s)
 				devices_compare(s, a, &a->device[i / b->device_count], b,
 				                &b->device[i % b->device_count]);
 			}
-			irqs_compare(s, a, b);
 		}
 	}
 }

@@ -79,6 +79,21 @@ static bool bus_translate(const void *fdt, int bus, uint32_t up, struct dt_reg *
 	return false;
 }
 
+/* From an address on a bus to the CPU's. */
+static bool cpu_translate(const void *fdt, int bus, struct dt_reg *r)
+{
+	for (int depth = 0; (bus > 0) && (depth < DEPTH_MAX); depth++) {
+		int up = fdt_parent_offset(fdt, bus);
+
+		if ((up < 0) ||
+		    !bus_translate(fdt, bus, dt_cells(fdt, up, "#address-cells", 2), r)) {
+			return false;
+		}
+		bus = up;
+	}
+	return (bus == 0) && (r->base <= UINT64_MAX - r->size);
+}
+
 bool dt_reg(const void *fdt, int node, unsigned index, struct dt_reg *out)
 {
 	int bus = fdt_parent_offset(fdt, node);
@@ -99,16 +114,39 @@ bool dt_reg(const void *fdt, int node, unsigned index, struct dt_reg *out)
 	reg += index * (ac + sc);
 	out->base = cells_value(reg, ac);
 	out->size = cells_value(reg + ac, sc);
-	for (int depth = 0; (bus > 0) && (depth < DEPTH_MAX); depth++) {
-		int up = fdt_parent_offset(fdt, bus);
+	return cpu_translate(fdt, bus, out);
+}
 
-		if ((up < 0) ||
-		    !bus_translate(fdt, bus, dt_cells(fdt, up, "#address-cells", 2), out)) {
-			return false;
-		}
-		bus = up;
+bool dt_range(const void *fdt, int node, unsigned index, uint64_t *child, struct dt_reg *out)
+{
+	int len = 0;
+	const fdt32_t *range = fdt_getprop(fdt, node, "ranges", &len);
+	uint32_t ac;
+	uint32_t sc;
+	uint32_t up;
+	int bus;
+
+	/* A bus without a translation of its own has that of the next one. */
+	for (int depth = 0; (range != NULL) && (len == 0) && (depth < DEPTH_MAX); depth++) {
+		node = fdt_parent_offset(fdt, node);
+		range = (node <= 0) ? NULL : fdt_getprop(fdt, node, "ranges", &len);
 	}
-	return (bus == 0) && (out->base <= UINT64_MAX - out->size);
+	bus = (range == NULL) ? -1 : fdt_parent_offset(fdt, node);
+	if (bus < 0) {
+		return false;
+	}
+	ac = dt_cells(fdt, node, "#address-cells", 2);
+	sc = dt_cells(fdt, node, "#size-cells", 1);
+	up = dt_cells(fdt, bus, "#address-cells", 2);
+	if ((ac == 0) || (ac > 3) || (sc == 0) || (sc > 2) || (up == 0) || (up > 3) ||
+	    ((uint64_t)(unsigned)len / 4 / (ac + up + sc) <= index)) {
+		return false;
+	}
+	range += index * (ac + up + sc);
+	*child = cells_value(range, ac);
+	out->base = cells_value(range + ac, up);
+	out->size = cells_value(range + ac + up, sc);
+	return cpu_translate(fdt, bus, out);
 }
 
 /* The interrupt controller that a node's "interrupts" are meant for. */

@@ -33,6 +33,12 @@ const char *dt_string(const void *fdt, int node, const char *prop);
 bool dt_reg(const void *fdt, int node, unsigned index, struct dt_reg *out);
 
 /*
+ * dt_range - the index-th entry of a bus's ranges: the address on the bus and where the CPU has
+ * it. False when there is none; a bus without any has the CPU's addresses.
+ */
+bool dt_range(const void *fdt, int node, unsigned index, uint64_t *child, struct dt_reg *out);
+
+/*
  * dt_irq_cells - the index-th interrupt of a node (interrupts-extended or interrupts).
  * Returns its number of cells, 0 when there is none, -1 when it is malformed; *parent is the
  * interrupt controller's node.

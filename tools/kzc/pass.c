@@ -217,6 +217,16 @@ static void put_clocks(struct pass *p, int node)
 
 /* ---- Registers and interrupts ---- */
 
+/* A number in one or two cells. */
+static unsigned cells_put(uint32_t *cell, uint32_t count, uint64_t value)
+{
+	if (count == 2) {
+		cell[0] = (uint32_t)(value >> 32);
+	}
+	cell[count - 1] = (uint32_t)value;
+	return count;
+}
+
 /* The copied node is a child of the guest's root: two cells each, the CPU's addresses. */
 static void put_reg(struct pass *p, int node)
 {
@@ -224,15 +234,35 @@ static void put_reg(struct pass *p, int node)
 	unsigned n = 0;
 	struct dt_reg r;
 
-	for (unsigned i = 0; (n < 64) && dt_reg(p->s->board.fdt, node, i, &r); i++) {
-		cell[n++] = (uint32_t)(r.base >> 32);
-		cell[n++] = (uint32_t)r.base;
-		cell[n++] = (uint32_t)(r.size >> 32);
-		cell[n++] = (uint32_t)r.size;
+	for (unsigned i = 0; (n + 4 <= 64) && dt_reg(p->s->board.fdt, node, i, &r); i++) {
+		n += cells_put(cell + n, 2, r.base);
+		n += cells_put(cell + n, 2, r.size);
 	}
 	if (n > 0) {
 		tree_cells(p->t, "reg", cell, n);
 	}
+}
+
+/* The same for a bus: its parent is now the guest's root. */
+static void put_ranges(struct pass *p, int node)
+{
+	const void *fdt = p->s->board.fdt;
+	uint32_t ac = dt_cells(fdt, node, "#address-cells", 2);
+	uint32_t sc = dt_cells(fdt, node, "#size-cells", 1);
+	uint32_t cell[64];
+	unsigned n = 0;
+	uint64_t child;
+	struct dt_reg r;
+
+	if ((ac < 1) || (ac > 2) || (sc < 1) || (sc > 2)) {
+		return;
+	}
+	for (unsigned i = 0; (n + ac + 2 + sc <= 64) && dt_range(fdt, node, i, &child, &r); i++) {
+		n += cells_put(cell + n, ac, child);
+		n += cells_put(cell + n, 2, r.base);
+		n += cells_put(cell + n, sc, r.size);
+	}
+	tree_cells(p->t, "ranges", cell, n);
 }
 
 /* Its interrupts, if they are the GIC's; else what is written there (a controller of its own). */
@@ -282,6 +312,8 @@ static void put_prop(struct pass *p, int node, bool top, const char *name, const
 		put_clocks(p, node);
 	} else if (top && (strcmp(name, "reg") == 0)) {
 		put_reg(p, node);
+	} else if (top && (strcmp(name, "ranges") == 0)) {
+		put_ranges(p, node);
 	} else if (prop_is_ref(name) && !ref_is_kept(p, node, name)) {
 		left_out_add(p, name);
 	} else {

@@ -142,12 +142,7 @@ void place_vm(struct sys *s, struct vm *vm)
 		return;
 	}
 	if (vm->size > (1ull << KZ_IPA_BITS) - vm->base) {
-		diag_error(&s->diag,
-		           (vm->conf->memory_at.line != 0) ? vm->conf->memory_at.line
-		                                           : vm->conf->memory.line,
-		           "the memory of vm '%s' ends above 0x%llx", vm->conf->name.s,
-		           1ull << KZ_IPA_BITS);
-		return;
+		return; /* parts_check() says so */
 	}
 	if (image_place(s, vm)) {
 		top_place(vm);
@@ -297,7 +292,8 @@ static unsigned parts_list(struct sys *s, const struct vm *vm, struct part *part
 	bool v3 = (s->board.m.gic_version == 3);
 	unsigned n = 0;
 
-	part[n++] = (struct part){"memory", "memory_at", vm->base, vm->size, c->memory.line};
+	part[n++] = (struct part){"memory", "memory_at", vm->base, vm->size,
+	                          (c->memory_at.line != 0) ? c->memory_at.line : c->memory.line};
 	part[n++] = (struct part){"distributor", "gicd_at", vm->cfg.gicd_ipa,
 	                          v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, c->gicd_at.line};
 	part[n++] = (struct part){v3 ? "redistributors" : "CPU interface",

@@ -72,7 +72,7 @@ bool sys_load(struct sys *s, const char *path)
 
 	s->diag.mem = &s->mem;
 	s->diag.file = path;
-	s->dir = (slash == NULL) ? "." : mem_strndup(&s->mem, path, (size_t)(slash - path) + 1);
+	s->dir = (slash == NULL) ? "." : mem_strndup(&s->mem, path, (size_t)(slash - path));
 	if (!mem_file(&s->mem, path, &text)) {
 		diag_error(&s->diag, 0, "%s", strerror(errno));
 		return false;
