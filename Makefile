@@ -189,4 +189,4 @@ fresh: ## ./test and ./run in a bare Debian, SUITE=bookworm|trixie (root)
 clean: ## remove what was built (not what was downloaded)
 	rm -rf build/arm64 build/host build/guests build/images build/clang build/boards build/linux
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/arm64 $(B)/host $(B)/guests -name "*.d" 2>/dev/null)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vgic.h"
 
+#include <gic_quick.h>
 #include "arch.h"
-#include "gic.h"
+#include "vgic_bank.h"
 
 #define NO_LR	VGIC_LRS
 
@@ -16,11 +17,6 @@ struct candidate {
 static uint32_t bank_count(const struct vm *vm)
 {
 	return vm->cfg->irq_lines / 32;
-}
-
-struct vgic_bank *vgic_bank_of(struct vcpu *v, uint32_t intid)
-{
-	return intid < GIC_PRIVATE ? &v->arch.vgic.bank : &v->vm->arch.vgic.spi[intid / 32 - 1];
 }
 
 static uint32_t pending(const struct vgic_bank *b)
@@ -477,50 +473,73 @@ uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t s
 /* ---- Sources ---- */
 
 /*
- * The short way: the interrupt is deliverable to this vCPU and nothing else
- * waits. False if that is not so; then the long way sorts it out.
+ * The short way: intid may be delivered to this vCPU, nothing else waits for a
+ * list register, and there is a free one, or the one that it had last time. The
+ * rest is sorted out by vgic_sync_locked. A twin that fires again has left its
+ * list register: the guest's EOI ended both.
  */
-static bool lr_put_quick(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
+static inline bool lr_quick(struct vcpu *v, struct vgic_bank *b, uint32_t intid, bool hw,
+			    uint32_t source)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
-	uint32_t bit = BIT(intid % 32);
-	uint32_t empty = gic_lr_empty();
+	uint32_t n = intid % 32;
+	uint32_t bit = BIT(n);
+	bool v3 = gic.v3;
 	uint32_t i;
 
-	if (((b->live & ~b->active) & bit) == 0 || g->hcr != GIC_HCR_EN) {
+	if (UNLIKELY((b->live & ~(b->active | b->line) & bit) == 0 || g->hcr != GIC_HCR_EN)) {
 		return false;
 	}
-	if ((b->inlr & bit) != 0) {
-		i = b->lr[intid % 32];
-		if ((empty & BIT(i)) == 0) {
+	if (LIKELY((b->inlr & bit) != 0)) {
+		i = b->lr[n];
+		if ((hw ? g->lr_hw & BIT(i) : gic_lr_empty() & BIT(i)) == 0) {
 			return false;
 		}
-		lr_put(v, b, intid, i);
-		return true;
+	} else {
+		uint32_t free = ~g->lr_used & (BIT(gic.lr_count) - 1);
+
+		if (free == 0) {
+			return false;
+		}
+		i = (uint32_t)__builtin_ctz(free);
+		g->lr_used |= BIT(i);
+		g->lr_hw = hw ? g->lr_hw | BIT(i) : g->lr_hw & ~BIT(i);
+		g->lr_level &= ~BIT(i);
+		g->lr_intid[i] = (uint16_t)intid;
+		b->inlr |= bit;
+		b->lr[n] = (uint8_t)i;
+		b->held |= hw ? bit : 0;
 	}
-	empty = ~g->lr_used & (BIT(gic.lr_count) - 1);
-	if (empty == 0) {
-		return false;
+	if (!hw) {
+		g->lr_source[i] = (uint8_t)source;
 	}
-	lr_put(v, b, intid, (uint32_t)__builtin_ctz(empty));
+	b->fresh &= ~bit;
+	gic_quick_lr(v3, i, intid, b->prio[n], (b->group1 & bit) != 0, hw, source);
 	return true;
+}
+
+static NOINLINE void hw_irq_slow_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
+{
+	uint32_t n = intid % 32;
+
+	b->held |= BIT(n);
+	b->latch |= BIT(n);
+	if (intid < GIC_PRIVATE || b->cpu[n] == v->id) {
+		vgic_sync_locked(v);
+	} else if (b->cpu[n] < v->vm->cfg->vcpu_count) {
+		vgic_notify_locked(v, BIT(b->cpu[n]), false);
+	}
 }
 
 void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
 	struct vgic_bank *b = vgic_bank_of(v, intid);
-	uint32_t bit = BIT(intid % 32);
 
 	spin_lock(&vgic->lock);
-	b->held |= bit;
-	b->latch |= bit;
-	if (UNLIKELY(intid >= GIC_PRIVATE && b->cpu[intid % 32] != v->id)) {
-		if (b->cpu[intid % 32] < v->vm->cfg->vcpu_count) {
-			vgic_notify_locked(v, BIT(b->cpu[intid % 32]), false);
-		}
-	} else if (!lr_put_quick(v, b, intid)) {
-		vgic_sync_locked(v);
+	if (UNLIKELY((intid >= GIC_PRIVATE && b->cpu[intid % 32] != v->id) ||
+		     !lr_quick(v, b, intid, true, 0))) {
+		hw_irq_slow_locked(v, b, intid);
 	}
 	spin_unlock(&vgic->lock);
 }
@@ -551,25 +570,14 @@ void vgic_line(struct vm *vm, uint32_t intid, bool high)
 	spin_unlock(&vgic->lock);
 }
 
-static void sgi_one(struct vcpu *v, struct vcpu *t, uint32_t intid, bool group1)
+/* Take an SGI up where lr_quick does not. */
+static NOINLINE void sgi_slow_locked(struct vcpu *v, struct vcpu *t, uint32_t intid)
 {
-	struct vgic_bank *b = &t->arch.vgic.bank;
-	uint32_t bit = BIT(intid);
-
-	if (gic.v3 && ((b->group1 & bit) != 0) != group1) {
-		return;		/* IHI 0069 4.6.2: the other group's SGI */
-	}
-	b->latch |= bit;
+	t->arch.vgic.bank.latch |= BIT(intid);
 	if (!gic.v3) {
 		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
 	}
-	if (t == v) {
-		if (!lr_put_quick(v, b, intid)) {
-			vgic_sync_locked(v);
-		}
-	} else if (__atomic_load_n(&t->state, __ATOMIC_RELAXED) == VCPU_RUNNING) {
-		vcpu_hazard(t, HAZARD_IRQ);
-	}
+	vgic_notify_locked(v, BIT(t->id), false);
 }
 
 void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
@@ -578,8 +586,17 @@ void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
 
 	spin_lock(&vm->arch.vgic.lock);
 	/* Bound: KZ_VCPUS_MAX. */
-	for (uint32_t t = targets & (BIT(vm->cfg->vcpu_count) - 1); t != 0; t &= t - 1) {
-		sgi_one(v, &vm->vcpu[__builtin_ctz(t)], intid, group1);
+	for (uint32_t s = targets & vm->arch.vgic.vcpus; s != 0; s &= s - 1) {
+		struct vcpu *t = &vm->vcpu[__builtin_ctz(s)];
+		struct vgic_bank *b = &t->arch.vgic.bank;
+
+		if (gic.v3 && ((b->group1 & BIT(intid)) != 0) != group1) {
+			continue;	/* IHI 0069 4.6.2: the other group's SGI */
+		}
+		if (t != v || (b->latch & BIT(intid)) != 0 ||
+		    !lr_quick(v, b, intid, false, v->id)) {
+			sgi_slow_locked(v, t, intid);
+		}
 	}
 	spin_unlock(&vm->arch.vgic.lock);
 }

@@ -60,7 +60,16 @@ struct vgic_cpu {
 struct vgic {
 	struct spinlock lock;
 	uint32_t ctlr;		/* EnableGrp0, EnableGrp1 */
+	uint32_t vcpus;		/* a bit for each vCPU that the VM has */
+	uint32_t cores;		/* GICv2: its cores, as GICD_ITARGETSR names them */
+	uint32_t typer;		/* GICD_TYPER */
 	struct vgic_bank spi[VGIC_BANKS - 1];
+};
+
+/* A frame of the GIC in a VM's address space, and who emulates it. */
+struct vgic_frame {
+	uint64_t base, size;
+	enum verdict (*access)(struct vcpu *v, struct access *a);
 };
 
 /* Which physical interrupts are the VM's. Boot core, once. */
@@ -99,7 +108,6 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
 
 /* ---- Between the parts of the model; vgic.lock is held where it says so ---- */
 
-struct vgic_bank *vgic_bank_of(struct vcpu *v, uint32_t intid);
 /* After enabled, group1 or ctlr changed. */
 void vgic_live_locked(struct vm *vm, struct vgic_bank *b);
 /* v's own core updates itself, other vCPUs are asked to; mask: of vCPUs. */

@@ -24,17 +24,6 @@ static uint32_t owned(const struct vcpu *owner, uint32_t bank)
 	return bank < owner->vm->cfg->irq_lines / 32 ? owner->vm->arch.vgic.spi[bank - 1].hw : 0;
 }
 
-/* Cores of the VM as GICD_ITARGETSR names them. */
-static uint32_t vm_cores(const struct vm *vm)
-{
-	uint32_t mask = 0;
-
-	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
-		mask |= gic.gicc_id[vm->vcpu[i].cpu->id];
-	}
-	return mask;
-}
-
 static void bits_access(const struct vcpu *owner, uint32_t offset, struct access *a)
 {
 	uint32_t bank = (offset & 0x7f) / 4;
@@ -51,7 +40,7 @@ static void bits_access(const struct vcpu *owner, uint32_t offset, struct access
 static void bytes_access(const struct vcpu *owner, uint32_t offset, struct access *a)
 {
 	bool targets = offset >= GICD_ITARGETSR;
-	uint32_t cores = vm_cores(owner->vm);
+	uint32_t cores = owner->vm->arch.vgic.cores;
 	uint64_t value = 0;
 
 	for (uint32_t i = 0; i < a->size; i++) {
@@ -125,7 +114,7 @@ static void sgir_write(const struct vcpu *v, uint32_t value)
 
 	switch (value >> 24 & 3) {
 	case 1:
-		targets = vm_cores(v->vm) & ~self;
+		targets = v->vm->arch.vgic.cores & ~self;
 		break;
 	case 2:
 		targets = self;
@@ -135,7 +124,7 @@ static void sgir_write(const struct vcpu *v, uint32_t value)
 	default:
 		break;
 	}
-	targets &= vm_cores(v->vm);
+	targets &= v->vm->arch.vgic.cores;
 	if (targets != 0) {
 		mmio_write32(gic.gicd + GICD_SGIR, targets << 16 | (value & 0xf));
 	}

@@ -3,6 +3,7 @@
 #include "arch.h"
 #include "gic.h"
 #include "vgic.h"
+#include "vgic_bank.h"
 
 #define IIDR		0x4b5a043bu	/* ours; implementer field as Arm's, what drivers expect */
 #define PIDR2_V2	0x20u		/* ArchRev in bits 7:4 */
@@ -13,18 +14,15 @@
 
 static uint32_t all_vcpus(const struct vm *vm)
 {
-	return BIT(vm->cfg->vcpu_count) - 1;
+	return vm->arch.vgic.vcpus;
 }
 
 bool vgic_id_register(struct vcpu *v, uint32_t offset, uint64_t *value)
 {
-	const struct kz_cfg_vm *cfg = v->vm->cfg;
 	uint32_t pidr2 = gic.v3 ? 0xffe8u : 0xfe8u;
 
 	if (offset == GICD_TYPER) {
-		/* ITLinesNumber; version 2: CPUNumber; version 3: IDbits, no 1-of-N beyond vCPU 0, no LPIs. */
-		*value = (cfg->irq_lines / 32 - 1) |
-			 (gic.v3 ? 9u << 19 : (cfg->vcpu_count - 1u) << 5);
+		*value = v->vm->arch.vgic.typer;
 	} else if (offset == GICD_IIDR) {
 		*value = IIDR;
 	} else if (offset == pidr2) {
@@ -509,22 +507,17 @@ static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *
 enum verdict vgic_gicd(struct vcpu *v, struct access *a)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
-	uint32_t offset = (uint32_t)a->addr;
 	enum verdict verdict;
 
-	if (UNLIKELY(a->size == 0 || (a->addr & (a->size - 1u)) != 0)) {
+	if (a->size == 0 || (a->addr & (a->size - 1u)) != 0) {
 		return UNKNOWN;
 	}
-	if (!a->write && offset == GICD_TYPER && a->size == 4) {
-		(void)vgic_id_register(v, offset, &a->value);
-		return DONE;
-	}
-	if (!gic.v3 && offset == GICD_SGIR && a->write && a->size == 4) {
+	if (!gic.v3 && a->addr == GICD_SGIR && a->write && a->size == 4) {
 		sgir_write(v, (uint32_t)a->value);
 		return DONE;
 	}
 	spin_lock(&vgic->lock);
-	verdict = gicd_locked(v, offset, a);
+	verdict = gicd_locked(v, (uint32_t)a->addr, a);
 	spin_unlock(&vgic->lock);
 	return verdict;
 }

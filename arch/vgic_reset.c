@@ -21,9 +21,35 @@ static uint32_t private_twins(const struct vm *vm)
 	return set & ~1u;	/* 0: the board has none */
 }
 
+static void frames_init(struct vm *vm)
+{
+	const struct kz_cfg_vm *cfg = vm->cfg;
+	bool v3 = board()->gic_version == 3;
+	bool hrt = cfg->level == KZ_HRT;
+
+	vm->arch.hrt = hrt;
+	vm->arch.gicd = (struct vgic_frame){
+		.base = cfg->gicd_ipa,
+		.size = v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE,
+		.access = hrt ? vgic_hrt_gicd : vgic_gicd,
+	};
+	vm->arch.gicr = (struct vgic_frame){
+		.base = cfg->gicc_ipa,
+		.size = v3 ? (uint64_t)KZ_GICR_SIZE * cfg->vcpu_count : 0,
+		.access = hrt ? vgic_hrt_gicr : vgic_gicr,
+	};
+}
+
 void vgic_init(struct vm *vm)
 {
 	const struct kz_cfg_vm *cfg = vm->cfg;
+	bool v3 = board()->gic_version == 3;
+
+	frames_init(vm);
+	vm->arch.vgic.vcpus = BIT(cfg->vcpu_count) - 1;
+	/* ITLinesNumber; version 2: CPUNumber; version 3: IDbits. No LPIs, no security. */
+	vm->arch.vgic.typer = (cfg->irq_lines / 32 - 1) |
+			      (v3 ? 9u << 19 : (cfg->vcpu_count - 1u) << 5);
 
 	for (uint32_t i = 0; i < cfg->vcpu_count; i++) {
 		vm->vcpu[i].arch.vgic.bank.hw = private_twins(vm);

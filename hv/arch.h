@@ -93,10 +93,6 @@ void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a);
 /* Drive the level-sensitive line `intid` of the VM. Any core. */
 void arch_irq_line(struct vm *vm, uint32_t intid, bool high);
 
-/* The guest's distributor, and the redistributors of all its vCPUs; a->addr is the offset. */
-enum verdict arch_gicd_access(struct vcpu *v, struct access *a);
-enum verdict arch_gicr_access(struct vcpu *v, struct access *a);
-
 /* ---- The physical console ---- */
 
 /* False when its FIFO is full. */

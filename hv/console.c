@@ -274,9 +274,11 @@ static void channel_serve(void)
 	struct channel *ch = &channels[channel];
 	bool focused = channel == __atomic_load_n(&focus, __ATOMIC_RELAXED);
 	enum ending end = line_fill(ch);
+	bool page = false;		/* it stays in one piece */
 
 	if (end == END_NOT && channel == CONSOLE_HV) {
 		end = status_fill(ch);
+		page = end != END_NOT;
 	}
 	if (end == END_NOT) {
 		con.todo &= ~BIT(channel);
@@ -284,7 +286,7 @@ static void channel_serve(void)
 	if (end != END_NOT || (focused && ch->len != 0)) {
 		line_draw(channel, end);
 	}
-	con.turn = channel + 1;
+	con.turn = page ? channel : channel + 1;
 	channel_room(channel);
 }
 
@@ -355,6 +357,42 @@ static bool pump(uint32_t bits)
 	/* Only now: the interrupt must not meet a pump that has given up. */
 	arch_uart_notify();
 	return false;
+}
+
+/*
+ * The pump for one plain character: the channel's ring is empty, nobody pumps,
+ * and it goes on the screen behind the rest of its line, or waits in its line.
+ */
+bool console_quick(uint32_t channel, uint8_t c)
+{
+	struct channel *ch = &channels[channel];
+	uint32_t w = 0;
+	bool taken;
+
+	if (c < ' ' || !__atomic_compare_exchange_n(&con.work, &w, BUSY, false, __ATOMIC_ACQUIRE,
+						    __ATOMIC_RELAXED)) {
+		return false;
+	}
+	taken = con.todo == 0 && con.len == 0 && ch->head == ch->tail && !ch->cr &&
+		ch->len < CONSOLE_LINE;
+	if (taken && con.shown == channel) {
+		taken = arch_uart_put(c);
+		con.drawn += taken;
+		ch->seen = (uint8_t)(ch->seen + taken);
+	} else {
+		taken = taken && channel != __atomic_load_n(&focus, __ATOMIC_RELAXED);
+	}
+	if (taken) {
+		ch->line[ch->len++] = c;
+	}
+	w = BUSY;
+	if (!__atomic_compare_exchange_n(&con.work, &w, 0, false, __ATOMIC_RELEASE,
+					 __ATOMIC_RELAXED)) {
+		/* Someone left work for us, and we may hold a lock. */
+		__atomic_fetch_and(&con.work, ~BUSY, __ATOMIC_RELEASE);
+		arch_uart_notify();
+	}
+	return taken;
 }
 
 void console_pump(uint32_t channel)

@@ -39,6 +39,13 @@ void console_put(uint32_t channel, uint8_t c);
 void console_write(uint32_t channel, const char *bytes, uint32_t len);
 
 /*
+ * console_put and console_pump of a printable character in one, where that is
+ * easy: most of the time. False: nothing was done. After a "yes" the ring is
+ * empty. The caller's lock as for console_put; takes none itself.
+ */
+MUST_USE bool console_quick(uint32_t channel, uint8_t c);
+
+/*
  * Bring what the rings hold to the physical console, as far as it takes it, 4
  * lines at most; hv_uart_irq brings the rest. Any core, no lock held; beside a
  * running call on another core it lets that one do the work.

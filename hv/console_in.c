@@ -181,6 +181,7 @@ static COLD void input_command(uint8_t c)
 	} else if (c == 's') {
 		console_status();
 	} else if (c == 'x') {
+		console_focus(CONSOLE_NONE);
 		hv_log("console: power off");
 		console_flush();
 		arch_machine_off();

@@ -88,8 +88,9 @@ static bool rx_push(struct pl011 *u, uint8_t c)
 	return true;
 }
 
-static uint32_t rx_pop(struct pl011 *u)
+static uint32_t rx_pop(struct vm *vm)
 {
+	struct pl011 *u = &vm->uart;
 	uint32_t c;
 
 	if (u->rx_count == 0) {
@@ -98,6 +99,7 @@ static uint32_t rx_pop(struct pl011 *u)
 	c = u->rx[u->rx_head];
 	u->rx_head = (uint16_t)((u->rx_head + 1u) % PL011_RX);
 	u->rx_count--;
+	irq_update(vm);
 	return c;
 }
 
@@ -134,7 +136,7 @@ static uint32_t reg_read(struct vm *vm, uint32_t offset)
 
 	switch (offset) {
 	case DR:
-		return rx_pop(u);
+		return rx_pop(vm);
 	case FR:
 		return fr_read(vm);
 	case RIS:
@@ -150,17 +152,27 @@ static uint32_t reg_read(struct vm *vm, uint32_t offset)
 	return offset - PLAIN < PL011_REGS * 4 ? REG(u, offset) : 0;
 }
 
-static void dr_write(struct vm *vm, uint8_t c)
+/* True when the console has to be pumped. */
+static bool dr_write(struct vm *vm, uint8_t c)
 {
 	struct pl011 *u = &vm->uart;
+	bool pump = false;
 
 	if (UNLIKELY((REG(u, CR) & CR_LBE) != 0)) {
 		(void)rx_push(u, c);
 		u->ris |= INT_TX;
+	} else if (LIKELY(console_quick(vm->id, c))) {
+		if (LIKELY((u->ris & INT_TX) != 0)) {
+			return false;
+		}
+		u->ris |= INT_TX;
 	} else {
 		console_put(vm->id, c);
 		tx_update(vm);
+		pump = true;
 	}
+	irq_update(vm);
+	return pump;
 }
 
 static void reg_write(struct vm *vm, uint32_t offset, uint32_t value)
@@ -168,9 +180,7 @@ static void reg_write(struct vm *vm, uint32_t offset, uint32_t value)
 	struct pl011 *u = &vm->uart;
 	uint16_t old;
 
-	if (LIKELY(offset == DR)) {
-		dr_write(vm, (uint8_t)value);
-	} else if (offset == ICR) {
+	if (offset == ICR) {
 		u->ris &= (uint16_t)~value;
 	} else if (offset - PLAIN < PL011_REGS * 4) {
 		old = REG(u, offset);
@@ -179,6 +189,7 @@ static void reg_write(struct vm *vm, uint32_t offset, uint32_t value)
 			u->rx_count = 0;
 		}
 	}
+	irq_update(vm);
 }
 
 /* ---- Public ---- */
@@ -204,19 +215,21 @@ enum verdict pl011_access(struct vcpu *v, struct access *a)
 {
 	struct vm *vm = v->vm;
 	uint32_t offset = (uint32_t)a->addr;
+	bool pump = false;
 
 	if (a->fetch || a->size - 1u > 3 || (offset & 3) != 0) {
 		return UNKNOWN;
 	}
 	spin_lock(&vm->uart.lock);
-	if (a->write) {
-		reg_write(vm, offset, (uint32_t)a->value & (~0u >> (32 - 8 * a->size)));
-	} else {
+	if (!a->write) {
 		a->value = reg_read(vm, offset) & (~0u >> (32 - 8 * a->size));
+	} else if (offset == DR) {
+		pump = dr_write(vm, (uint8_t)a->value);
+	} else {
+		reg_write(vm, offset, (uint32_t)a->value & (~0u >> (32 - 8 * a->size)));
 	}
-	irq_update(vm);
 	spin_unlock(&vm->uart.lock);
-	if (a->write && offset == DR) {
+	if (pump) {
 		console_pump(vm->id);
 	}
 	return DONE;

@@ -4,10 +4,10 @@
 #include "arch.h"
 #include "barrier.h"
 #include "console.h"
-#include "gic.h"
 #include "psci.h"
 #include "sysreg.h"
 #include "vectors.h"
+#include "vgic_quick.h"
 
 /* ESR_EL2 (DDI 0487 D19.2.37). */
 #define ESR_EC(esr)	((uint32_t)(esr) >> 26)
@@ -23,6 +23,12 @@
 #define ISS_WNR		BIT(6)
 #define FSC_PERMISSION	0x0cu		/* bits 5:2 of the fault status code */
 #define HVC_IMM		0xffffu
+#define ISS_RT		(31u << 5)
+#define ESR_SGI1R	(EC_SYSREG << 26 | ESR_IL | 0x3a3016u)	/* MSR ICC_SGI1R_EL1: 3, 0, 12, 11, 5 */
+#define INTID		0x3ffu
+/* A word, not signed, that the syndrome describes, by an instruction of 32 bits; aligned or not. */
+#define WORD_MASK	(63u << 26 | ESR_IL | ISS_ISV | 3u << 22 | ISS_SSE | ISS_S1PTW)
+#define WORD		(EC_DABT << 26 | ESR_IL | ISS_ISV | 2u << 22)
 #define PAR_FAILED	BIT64(0)
 #define ADDR_PAGE	0xfffffffff000ull
 #define HCR_VSE		BIT64(8)
@@ -81,104 +87,181 @@ static uint64_t fault_ipa(uint64_t esr, uint64_t far)
 	return page | (far & 0xfff);
 }
 
-/* A load's value into its register, as the instruction wants it. */
-static void load_result(struct vcpu *v, uint32_t iss, const struct access *a)
+/* Who answers: the GIC's frames, or a device that is no business of the port. */
+static inline enum verdict answer(struct vcpu *v, struct access *a)
 {
-	uint32_t rt = iss >> 16 & 31;
-	uint32_t unused = 64u - 8u * a->size;
-	uint64_t value = a->value << unused >> unused;
+	const struct arch_vm *vm = &v->vm->arch;
+	uint64_t at = a->addr;
+	enum verdict verdict;
 
-	if ((iss & ISS_SSE) != 0) {
-		value = (uint64_t)((int64_t)(value << unused) >> unused);
-		if ((iss & ISS_SF) == 0) {
-			value = (uint32_t)value;
-		}
+	if (at - vm->gicd.base < vm->gicd.size) {
+		a->addr = at - vm->gicd.base;
+		verdict = vm->gicd.access(v, a);
+	} else if (at - vm->gicr.base < vm->gicr.size) {
+		a->addr = at - vm->gicr.base;
+		verdict = vm->gicr.access(v, a);
+	} else {
+		return mmio_access(v, a);
 	}
-	if (rt != 31) {
-		v->arch.x[rt] = value;
-	}
+	a->addr = at;
+	return verdict;
 }
 
-static void data_abort(struct vcpu *v, uint64_t esr)
+/* Nobody answered, or the hardware does not say what the instruction wanted. */
+static NOINLINE struct vcpu *bad_access(struct vcpu *v, struct access *a, enum verdict why)
+{
+	if ((__atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE) & HAZARD_STOP) == 0) {
+		v->exits[EXIT_FAULT]++;
+		vcpu_fault(v, a, why);
+	}				/* else its memory is gone because it shall stop */
+	return vcpu_work(v);
+}
+
+static NOINLINE struct vcpu *odd_abort(struct vcpu *v, uint64_t esr)
+{
+	struct access a = {
+		.addr = fault_ipa(esr, read_far_el2()),
+		.write = (esr & ISS_WNR) != 0,
+	};
+
+	return bad_access(v, &a, UNKNOWN);
+}
+
+/* The value of a signed load (DDI 0487 D19.2.37, SSE and SF). */
+static NOINLINE uint64_t sign_extend(uint32_t iss, uint64_t value, uint32_t size)
+{
+	uint32_t unused = 64 - 8 * size;
+
+	value = (uint64_t)((int64_t)(value << unused) >> unused);
+	return (iss & ISS_SF) != 0 ? value : (uint32_t)value;
+}
+
+static NOINLINE struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 {
 	uint32_t iss = (uint32_t)esr;
 	uint32_t rt = iss >> 16 & 31;
-	bool plain = (iss & (ISS_ISV | ISS_S1PTW)) == ISS_ISV;
-	struct access a = {
-		.addr = fault_ipa(esr, read_far_el2()),
-		.size = plain ? (uint8_t)(1u << (iss >> 22 & 3)) : 0,
-		.write = (iss & ISS_WNR) != 0,
-	};
+	uint32_t size = 1u << (iss >> 22 & 3);
+	uint64_t mask = ~0ull >> (64 - 8 * size);
+	struct access a;
 	enum verdict verdict;
 
-	if (a.write && rt != 31) {
-		uint32_t unused = 64u - 8u * a.size;
-
-		a.value = plain ? v->arch.x[rt] << unused >> unused : 0;
+	if (UNLIKELY((iss & (ISS_ISV | ISS_S1PTW)) != ISS_ISV)) {
+		return odd_abort(v, esr);
 	}
-	verdict = mmio_access(v, &a);
-	if (LIKELY(verdict == DONE)) {
-		v->exits[EXIT_MMIO]++;
-		if (!a.write) {
-			load_result(v, iss, &a);
-		}
-		skip(esr);
-	} else {
-		v->exits[EXIT_FAULT]++;
-		vcpu_fault(v, &a, verdict);
+	/* HPFAR_EL2.FIPA is the page of a translation fault; stage 2 raises no other here. */
+	a.addr = (read_hpfar_el2() & ~0xfull) << 8 | (read_far_el2() & 0xfff);
+	a.size = (uint8_t)size;
+	a.write = (iss & ISS_WNR) != 0;
+	a.fetch = false;
+	a.value = rt == 31 ? 0 : v->arch.x[rt] & mask;
+	verdict = answer(v, &a);
+	if (UNLIKELY(verdict != DONE)) {
+		return bad_access(v, &a, verdict);
 	}
+	v->exits[EXIT_MMIO]++;
+	skip(esr);
+	if (!a.write && rt != 31) {
+		uint64_t value = a.value & mask;
+
+		v->arch.x[rt] = UNLIKELY((iss & ISS_SSE) != 0) ? sign_extend(iss, value, size) : value;
+	}
+	return finish(v);
 }
 
-static void instruction_abort(struct vcpu *v, uint64_t esr)
+/* Everything that is not an access to data. */
+static NOINLINE struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 {
-	struct access a = {
-		.addr = fault_ipa(esr, read_far_el2()),
-		.size = 4,
-		.fetch = true,
-	};
+	struct access a = { .size = 4, .fetch = true };
 
-	v->exits[EXIT_FAULT]++;
-	vcpu_fault(v, &a, UNKNOWN);
-}
-
-static bool is_revoked(struct vcpu *v)
-{
-	return (__atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE) & HAZARD_STOP) != 0;
-}
-
-/* Something that this VM's processor does not have. */
-static void undefined(struct vcpu *v)
-{
-	v->exits[EXIT_UNDEF]++;
-	inject_undef();
-}
-
-struct vcpu *trap_sync(struct vcpu *v, uint64_t esr)
-{
 	switch (ESR_EC(esr)) {
-	case EC_DABT:
-		if (LIKELY(!is_revoked(v))) {
-			data_abort(v, esr);
-		}
-		break;
 	case EC_IABT:
-		if (!is_revoked(v)) {
-			instruction_abort(v, esr);
-		}
-		break;
+		a.addr = fault_ipa(esr, read_far_el2());
+		return bad_access(v, &a, UNKNOWN);
 	case EC_SYSREG:
 		if (sysreg_access(v, (uint32_t)esr) == DONE) {
 			v->exits[EXIT_SYSREG]++;
 			skip(esr);
-		} else {
-			undefined(v);
+			break;
 		}
+		v->exits[EXIT_UNDEF]++;
+		inject_undef();
 		break;
-	default:
-		undefined(v);
+	default:		/* something that this VM's processor does not have */
+		v->exits[EXIT_UNDEF]++;
+		inject_undef();
 		break;
 	}
 	return finish(v);
+}
+
+static NOINLINE struct vcpu *sgi1r(struct vcpu *v, uint64_t value)
+{
+	vgic_sgi_register(v, value, true);
+	return finish(v);
+}
+
+/* A register that the instruction names: 31 is zero. */
+static inline uint64_t reg_read(const struct vcpu *v, uint32_t rt)
+{
+	return rt == 31 ? 0 : v->arch.x[rt];
+}
+
+/*
+ * A plain load or store of a word in the distributor or a redistributor, where
+ * the model has a quick answer: the model of a guest that is not HRT, or that of
+ * one that is. VGIC_LONG: it has none. What a store returns is of no interest.
+ */
+static inline uint64_t gic_word(struct vcpu *v, uint64_t at, uint32_t iss)
+{
+	const struct arch_vm *vm = &v->vm->arch;
+	uint32_t value = (uint32_t)reg_read(v, iss >> 16 & 31);
+	uint64_t offset = at - vm->gicd.base;
+	bool done;
+
+	if (UNLIKELY((at & 3) != 0)) {
+		return VGIC_LONG;
+	}
+	if (LIKELY(offset < vm->gicd.size)) {
+		if ((iss & ISS_WNR) == 0) {
+			return vgic_quick_read(v, (uint32_t)offset);
+		}
+		done = vm->hrt ? vgic_quick_hrt_write(v, (uint32_t)offset, value) :
+		       vgic_quick_write(v, (uint32_t)offset, value);
+	} else {
+		offset = at - vm->gicr.base;
+		done = offset < vm->gicr.size && (iss & ISS_WNR) != 0 && !vm->hrt &&
+		       vgic_quick_write_r(v, (uint32_t)offset, value);
+	}
+	return done ? 0 : VGIC_LONG;
+}
+
+struct vcpu *trap_sync(struct vcpu *v, uint64_t esr)
+{
+	uint32_t rt;
+
+	if (LIKELY((esr & WORD_MASK) == WORD)) {
+		uint64_t at = (read_hpfar_el2() & ~0xfull) << 8 | (read_far_el2() & 0xfff);
+		uint64_t value = gic_word(v, at, (uint32_t)esr);
+
+		if (value == VGIC_LONG) {
+			return data_abort(v, esr);
+		}
+		rt = (uint32_t)esr >> 16 & 31;
+		if ((esr & ISS_WNR) == 0 && rt != 31) {
+			v->arch.x[rt] = value;
+		}
+		v->exits[EXIT_MMIO]++;
+		write_elr_el2(read_elr_el2() + 4);
+		return finish(v);
+	}
+	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R && !v->vm->arch.hrt)) {
+		uint64_t value = reg_read(v, (uint32_t)esr >> 5 & 31);
+
+		v->exits[EXIT_SYSREG]++;
+		write_elr_el2(read_elr_el2() + 4);
+		return vgic_quick_sgi1r(v, value) ? finish(v) : sgi1r(v, value);
+	}
+	return ESR_EC(esr) == EC_DABT ? data_abort(v, esr) : other_sync(v, esr);
 }
 
 struct vcpu *trap_serror(struct vcpu *v)
@@ -220,40 +303,57 @@ static enum exit_class own_irq(uint32_t iar, uint32_t intid)
 	return class;
 }
 
-static bool is_guests(struct vcpu *v, uint32_t intid)
+/* Not the guest's, or nothing at all. */
+static NOINLINE struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
 {
-	return (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) != 0 &&
-	       intid < v->vm->cfg->irq_lines;
+	enum exit_class class = EXIT_KICK;
+
+	if ((iar & INTID) < GIC_SPURIOUS) {
+		class = own_irq(iar, iar & INTID);
+	}
+	v->exits[class]++;
+	if (class == EXIT_MAINT) {
+		vgic_sync(v);
+	}
+	return finish(v);
+}
+
+/* An interrupt whose priority is dropped, and for which there is no quick way. */
+static NOINLINE struct vcpu *irq_long(struct vcpu *v, uint32_t iar)
+{
+	uint32_t intid = iar & INTID;
+
+	if (intid >= v->vm->cfg->irq_lines ||
+	    (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) == 0) {
+		return other_irq(v, iar);
+	}
+	v->exits[EXIT_IRQ]++;
+	vgic_hw_irq(v, intid);
+	return finish(v);
 }
 
 struct vcpu *trap_irq(struct vcpu *v)
 {
-	uint32_t iar = gic_ack();
-	uint32_t intid = iar & 0x3ff;
+	bool v3 = gic.v3;
+	uint32_t iar = gic_quick_ack(v3);
+	uint32_t intid = iar & INTID;
 
 	if (UNLIKELY(intid >= GIC_SPURIOUS)) {
-		v->exits[EXIT_KICK]++;
+		return other_irq(v, iar);
+	}
+	gic_quick_eoi(v3, iar);
+	if (LIKELY(intid < GIC_PRIVATE && (v->arch.vgic.bank.hw >> intid & 1) != 0 &&
+		   vgic_quick_again(v, intid, v3, true, 0))) {
+		v->exits[EXIT_IRQ]++;
 		return finish(v);
 	}
-	gic_eoi(iar);
-	if (LIKELY(is_guests(v, intid))) {
-		v->exits[EXIT_IRQ]++;
-		vgic_hw_irq(v, intid);
-	} else {
-		enum exit_class class = own_irq(iar, intid);
-
-		v->exits[class]++;
-		if (class == EXIT_MAINT) {
-			vgic_sync(v);
-		}
-	}
-	return finish(v);
+	return irq_long(v, iar);
 }
 
 void trap_irq_el2(struct percpu *cpu)
 {
 	uint32_t iar = gic_ack();
-	uint32_t intid = iar & 0x3ff;
+	uint32_t intid = iar & INTID;
 
 	(void)cpu;
 	if (intid < GIC_SPURIOUS) {

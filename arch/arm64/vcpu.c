@@ -155,14 +155,14 @@ static uint64_t mdcr_of(const struct vm *vm)
 	write_pmintenclr_el1(~0u);
 	write_pmovsclr_el0(~0u);
 	write_pmuserenr_el0(0);
-	return vm->cfg->level == KZ_HRT ? mdcr : mdcr | MDCR_TPM | MDCR_TPMCR;
+	return vm->arch.hrt ? mdcr : mdcr | MDCR_TPM | MDCR_TPMCR;
 }
 
 static void reset_el2(const struct vcpu *v)
 {
 	uint64_t parange = read_id_aa64mmfr0_el1() & 0xf;
-	uint64_t mpidr = v->vm->cfg->level == KZ_HRT ? gic.affinity[v->cpu->id] : v->id;
-	bool hrt = v->vm->cfg->level == KZ_HRT;
+	uint64_t mpidr = v->vm->arch.hrt ? gic.affinity[v->cpu->id] : v->id;
+	bool hrt = v->vm->arch.hrt;
 
 	write_vtcr_el2(VTCR_BASE | (parange < 5 ? parange : 5) << 16);
 	write_vttbr_el2(v->vm->arch.vttbr);
@@ -179,12 +179,14 @@ static void reset_el2(const struct vcpu *v)
 /* The core's interrupt interface: an HRT guest gets the physical one. */
 static void reset_gic(struct vcpu *v)
 {
-	if (v->vm->cfg->level == KZ_HRT) {
+	if (v->vm->arch.hrt) {
 		uint32_t twins = v->arch.vgic.bank.hw;
 
 		for (; twins != 0; twins &= twins - 1) {
 			gic_reset_irq(v->cpu->id, (uint32_t)__builtin_ctz(twins));
 		}
+		__atomic_fetch_or(&v->vm->arch.vgic.cores, gic.gicc_id[v->cpu->id],
+				  __ATOMIC_RELAXED);
 		gic_lend_cpu(v->cpu->id, (v->vm->cfg->flags & KZ_VM_SGI_DIRECT) != 0);
 	} else {
 		vgic_reset_cpu(v);
@@ -215,7 +217,11 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 void arch_vcpu_park(struct vcpu *v)
 {
 	reset_timers();
-	if (v->vm->cfg->level != KZ_HRT) {
+	if (v->vm->arch.hrt) {
+		/* An SGI to a core that sleeps here would be for us. */
+		__atomic_fetch_and(&v->vm->arch.vgic.cores,
+				   ~(uint32_t)gic.gicc_id[v->cpu->id], __ATOMIC_RELAXED);
+	} else {
 		vgic_park(v);
 	}
 	gic_init_cpu(v->cpu->id);
@@ -223,7 +229,7 @@ void arch_vcpu_park(struct vcpu *v)
 
 void arch_vcpu_sync(struct vcpu *v)
 {
-	if (v->vm->cfg->level != KZ_HRT) {
+	if (!v->vm->arch.hrt) {
 		vgic_sync(v);
 	}
 }
@@ -241,7 +247,7 @@ uint64_t arch_vcpu_pc(const struct vcpu *v)
 
 void arch_vcpu_standby(struct vcpu *v)
 {
-	if (v->vm->cfg->level != KZ_HRT && vgic_is_pending(v)) {
+	if (!v->vm->arch.hrt && vgic_is_pending(v)) {
 		return;
 	}
 	dsb_sy();			/* the guest's stores before it sleeps */
@@ -250,7 +256,7 @@ void arch_vcpu_standby(struct vcpu *v)
 
 void arch_irq_line(struct vm *vm, uint32_t intid, bool high)
 {
-	if (vm->cfg->level != KZ_HRT) {
+	if (!vm->arch.hrt) {
 		vgic_line(vm, intid, high);
 	} else if (high) {
 		gic_set_pending(intid);

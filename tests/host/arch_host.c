@@ -254,21 +254,6 @@ void arch_irq_line(struct vm *vm, uint32_t intid, bool high)
 	*word = high ? *word | bit : *word & ~bit;
 }
 
-/* The frames answer with their name and the offset. */
-enum verdict arch_gicd_access(struct vcpu *v, struct access *a)
-{
-	(void)v;
-	a->value = 0xd0000000u | a->addr;
-	return DONE;
-}
-
-enum verdict arch_gicr_access(struct vcpu *v, struct access *a)
-{
-	(void)v;
-	a->value = 0xa0000000u | a->addr;
-	return DONE;
-}
-
 /* ---- The UART ---- */
 
 bool arch_uart_put(uint8_t c)

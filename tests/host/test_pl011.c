@@ -21,7 +21,7 @@
 static struct {
 	uint32_t used;
 	bool waiting;
-	uint32_t pumps;
+	uint32_t pumps, quicks;
 	uint8_t last;
 	uint32_t lost;
 } sink;
@@ -45,6 +45,18 @@ void console_put(uint32_t channel, uint8_t c)
 	} else {
 		sink.used++;
 	}
+}
+
+/* Every second byte has it easy: it takes no room, as if it was out at once. */
+bool console_quick(uint32_t channel, uint8_t c)
+{
+	assert_int_equal(channel, 2);
+	if (sink.used != 0 || c % 2 == 0) {
+		return false;
+	}
+	sink.last = c;
+	sink.quicks++;
+	return true;
 }
 
 void console_pump(uint32_t channel)
@@ -280,10 +292,10 @@ static void random_write(uint32_t offset, uint8_t size)
 {
 	uint32_t mask = size == 4 ? ~0u : (1u << 8 * size) - 1;
 	uint64_t value = (uint64_t)random();
-	uint32_t pumps = sink.pumps;
+	uint32_t done = sink.pumps + sink.quicks;
 
 	assert_int_equal(access_any(true, offset, size, &value), DONE);
-	assert_int_equal(sink.pumps, pumps + (offset == 0));
+	assert_int_equal(sink.pumps + sink.quicks, done + (offset == 0 && (m.cr & 0x80) == 0));
 	if (offset == 0 && (m.cr & 0x80) == 0) {
 		assert_int_equal(sink.last, value & 0xff);
 	}
@@ -327,7 +339,7 @@ static void test_random(void **state)
 		}
 	}
 	/* The dice reached what they were to reach. */
-	assert_true(highs > 10000 && fulls > 1000 && machine.vm[2].arch.edges > 10000);
+	assert_true(sink.quicks > 1000 && highs > 10000 && fulls > 1000 && machine.vm[2].arch.edges > 10000);
 }
 
 /* Half a FIFO after each transmit interrupt, without a look at FR, loses nothing. */

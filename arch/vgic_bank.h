@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the state of an interrupt is. */
+#ifndef VGIC_BANK_H
+#define VGIC_BANK_H
+
+#include "vm.h"
+
+static inline struct vgic_bank *vgic_bank_of(struct vcpu *v, uint32_t intid)
+{
+	return intid < 32 ? &v->arch.vgic.bank : &v->vm->arch.vgic.spi[intid / 32 - 1];
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shortest ways through the model, inline and without a call, for what
+ * guests do all the time. Each does the whole job or nothing: then the caller
+ * takes the long way. vgic.h has the rules, bench/ the instruction counts.
+ */
+#ifndef VGIC_QUICK_H
+#define VGIC_QUICK_H
+
+#include <gic_quick.h>
+#include "vgic_bank.h"
+
+/* No answer: take the long way. Values of registers have 32 bits. */
+#define VGIC_LONG	BIT64(63)
+
+/*
+ * Deliver the private interrupt intid of v again in the list register that it
+ * had last time. A twin (hw) that fires again has left it: the guest's EOI ended
+ * both. Of an SGI the list register must be empty. Own core.
+ */
+static inline bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool v3, bool hw,
+				    uint32_t source)
+{
+	struct spinlock *lock = &v->vm->arch.vgic.lock;
+	struct vgic_cpu *g = &v->arch.vgic;
+	struct vgic_bank *b = &g->bank;
+	uint32_t bit = BIT(intid);
+	uint32_t i;
+
+	spin_lock(lock);
+	i = b->lr[intid];
+	if (UNLIKELY((b->live & b->inlr & ~b->active & bit) == 0 || g->hcr != GIC_HCR_EN ||
+		     ((hw ? g->lr_hw : gic_quick_empty(v3)) >> i & 1) == 0 ||
+		     (!hw && (b->latch & bit) != 0))) {
+		spin_unlock(lock);
+		return false;
+	}
+	b->fresh &= ~bit;
+	if (!hw && !v3) {
+		g->lr_source[i] = (uint8_t)source;
+	}
+	gic_quick_lr(v3, i, intid, b->prio[intid], b->group1 >> intid & 1, hw, source);
+	spin_unlock(lock);
+	return true;
+}
+
+/* ICC_SGI1R_EL1 = value, for the sender alone (IHI 0069 12.2.19). Own core; GICv3, not HRT. */
+static inline bool vgic_quick_sgi1r(struct vcpu *v, uint64_t value)
+{
+	uint32_t intid = (uint32_t)(value >> 24) & 0xf;
+
+	/* INTID and target list, nothing else: no IRM, affinity or range. */
+	return (value & ~0x0f00ffffull) == 0 && value % BIT(16) == BIT(v->id) &&
+	       (v->arch.vgic.bank.group1 >> intid & 1) != 0 &&
+	       vgic_quick_again(v, intid, true, false, 0);
+}
+
+/* GICD_SGIR = value, for the sender alone (IHI 0048 4.3.15). Own core; GICv2, not HRT. */
+static inline bool vgic_quick_sgir(struct vcpu *v, uint32_t value)
+{
+	bool self = value >> 24 == 2 || value >> 16 == BIT(v->id);	/* filter, or target list */
+
+	return self && vgic_quick_again(v, value & 0xf, false, false, v->id);
+}
+
+/* Read a word at `offset` of the distributor. */
+static inline uint64_t vgic_quick_read(struct vcpu *v, uint32_t offset)
+{
+	return offset == GICD_TYPER ? v->vm->arch.vgic.typer : VGIC_LONG;
+}
+
+/*
+ * Write `value` to GICD_ISENABLER<bank> or ICENABLER<bank>, where that changes
+ * nothing: one word is read, so no lock.
+ */
+static inline bool vgic_quick_enable(const struct vgic_bank *b, uint32_t offset, uint32_t value)
+{
+	uint32_t enabled = __atomic_load_n(&b->enabled, __ATOMIC_RELAXED);
+
+	return (value & (offset < GICD_ICENABLER ? ~enabled : enabled)) == 0;
+}
+
+/* Write a word at `offset` of the distributor; not HRT. */
+static inline bool vgic_quick_write(struct vcpu *v, uint32_t offset, uint32_t value)
+{
+	uint32_t bank = (offset & 0x7f) / 4;
+
+	if (offset - GICD_ISENABLER < 0x100 && bank - 1 < v->vm->arch.vgic.typer % 32) {
+		return vgic_quick_enable(&v->vm->arch.vgic.spi[bank - 1], offset, value);
+	}
+	return offset == GICD_SGIR && !gic.v3 && vgic_quick_sgir(v, value);
+}
+
+/* Write a word at `offset` of the redistributors; not HRT. */
+static inline bool vgic_quick_write_r(struct vcpu *v, uint32_t offset, uint32_t value)
+{
+	struct vcpu *owner = &v->vm->vcpu[offset / KZ_GICR_SIZE];
+	uint32_t reg = offset % KZ_GICR_SIZE - GICR_SGI;
+
+	return (reg == GICD_ISENABLER || reg == GICD_ICENABLER) &&
+	       vgic_quick_enable(&owner->arch.vgic.bank, reg, value);
+}
+
+/*
+ * Write a word at `offset` of an HRT guest's distributor: enables of its own
+ * interrupts, and GICv2 SGIs to the sender or to listed cores of its VM.
+ */
+static inline bool vgic_quick_hrt_write(struct vcpu *v, uint32_t offset, uint32_t value)
+{
+	const struct vgic *vgic = &v->vm->arch.vgic;
+	uint32_t bank = (offset & 0x7f) / 4;
+
+	if (offset - GICD_ISENABLER < 0x100 && bank - 1 < vgic->typer % 32) {
+		mmio_write32(gic.gicd + offset, value & vgic->spi[bank - 1].hw);
+		return true;
+	}
+	if (offset == GICD_SGIR && !gic.v3 && (value >> 24 & 1) == 0) {
+		uint32_t targets = (value >> 24 & 2) != 0 ? gic.gicc_id[v->cpu->id] : value >> 16;
+
+		mmio_write32(gic.gicd + GICD_SGIR,
+			     (targets & vgic->cores) << 16 | (value & 0xf));
+		return true;
+	}
+	return false;
+}
+
+#endif
