@@ -516,6 +516,7 @@ static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
 			return BLOB_LOAD;
 		}
 	}
+	c->where->index = 0;
 	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || !vm_has_ram(vm, vm->entry, 4) ||
 	    !vm_has_ram(vm, vm->arg, 8)) {
 		return BLOB_ENTRY;
