@@ -37,7 +37,7 @@ struct channel {
 	/* The pump's. */
 	_Alignas(64) uint32_t tail;
 	uint8_t len;			/* of line */
-	uint8_t seen;			/* bytes of it that were on the screen once */
+	uint8_t seen;			/* bytes of it that line_draw has drawn before */
 	bool cr;			/* a carriage return came last */
 	bool broken;			/* line continues a broken one */
 	uint8_t line[CONSOLE_LINE];	/* the current line, as far as it came */
@@ -373,12 +373,10 @@ bool console_quick(uint32_t channel, uint8_t c)
 						    __ATOMIC_RELAXED)) {
 		return false;
 	}
-	taken = con.todo == 0 && con.len == 0 && ch->head == ch->tail && !ch->cr &&
-		ch->len < CONSOLE_LINE;
+	taken = con.len == 0 && ch->head == ch->tail && !ch->cr && ch->len < CONSOLE_LINE;
 	if (taken && con.shown == channel) {
 		taken = arch_uart_put(c);
 		con.drawn += taken;
-		ch->seen = (uint8_t)(ch->seen + taken);
 	} else {
 		taken = taken && channel != __atomic_load_n(&focus, __ATOMIC_RELAXED);
 	}

@@ -151,8 +151,10 @@ int bed_setup(void **state)
 void put(uint32_t vm, const char *s)
 {
 	for (; *s != '\0'; s++) {
-		console_put(vm, (uint8_t)*s);
-		console_pump(vm);
+		if (!console_quick(vm, (uint8_t)*s)) {
+			console_put(vm, (uint8_t)*s);
+			console_pump(vm);
+		}
 	}
 }
 

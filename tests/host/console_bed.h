@@ -46,7 +46,7 @@ uint32_t term_of(const char *name, char *text);
 
 /* The UART takes everything, and interrupts as long as it was asked to. */
 void everything_out(void);
-/* Write as the VM, byte by byte. */
+/* Write as the VM, byte by byte, as the PL011 does. */
 void put(uint32_t vm, const char *s);
 /* Type at the terminal. */
 void type(const char *s);

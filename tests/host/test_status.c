@@ -53,6 +53,25 @@ static void test_status(void **state)
 "vision:0                0       0       0       0       0       0       0       0       0\n");
 }
 
+/* The page stays in one piece, whatever the VMs have to say meanwhile. */
+static void test_status_whole(void **state)
+{
+	const char *first, *last, *other;
+
+	(void)state;
+	host.room = 0;
+	for (uint32_t i = 0; i < 100; i++) {
+		put(2, "other\n");
+	}
+	type("\x1d" "s");
+	term_read();
+	first = strstr(term.rows, "[kizami] status:");
+	last = strstr(term.rows, "[kizami] mute:0");
+	assert_true(first != NULL && last != NULL);
+	other = strstr(first, "[vision] other");
+	assert_true(other != NULL && last < other);
+}
+
 /* The longest names and lists keep within 100 columns; a free core says so. */
 static void test_status_wide(void **state)
 {
@@ -85,6 +104,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_status, bed_setup),
+		cmocka_unit_test_setup(test_status_whole, bed_setup),
 		cmocka_unit_test_setup(test_status_wide, bed_setup),
 	};
 
