@@ -359,7 +359,7 @@ uint32_t gic_lr_empty(void)
 }
 
 /* ICH_LR<n>_EL2 by index: there is no other way to a system register. */
-void gic_lr_write_v3(uint32_t i, uint64_t v)
+static void lr_write_v3(uint32_t i, uint64_t v)
 {
 	switch (i) {
 	case 0: write_ich_lr0_el2(v); break;
@@ -415,7 +415,7 @@ void gic_lr_write(uint32_t i, const struct lr *lr)
 		} else if (lr->eoi) {
 			v |= BIT64(41);
 		}
-		gic_lr_write_v3(i, v);
+		lr_write_v3(i, v);
 	} else {
 		/* GICH_LRn, IHI 0048 5.3.10. */
 		uint32_t v = (uint32_t)lr->state << 28 | (uint32_t)lr->group1 << 30 |
@@ -433,7 +433,7 @@ void gic_lr_write(uint32_t i, const struct lr *lr)
 void gic_lr_clear(uint32_t i)
 {
 	if (gic.v3) {
-		gic_lr_write_v3(i, 0);
+		lr_write_v3(i, 0);
 	} else {
 		mmio_write32(gic.gich + GICH_LR + i * 4, 0);
 	}

@@ -15,17 +15,17 @@
 #define GICH_ELRSR_AT	0x030u
 #define GICH_LR_AT	0x100u
 
-static inline uint32_t gic_quick_ack(bool v3)
+static inline uint64_t gic_quick_ack(bool v3)
 {
-	return v3 ? (uint32_t)read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR_AT);
+	return v3 ? read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR_AT);
 }
 
-static inline void gic_quick_eoi(bool v3, uint32_t iar)
+static inline void gic_quick_eoi(bool v3, uint64_t iar)
 {
 	if (v3) {
 		write_icc_eoir1_el1(iar);
 	} else {
-		mmio_write32(gic.gicc + GICC_EOIR_AT, iar);
+		mmio_write32(gic.gicc + GICC_EOIR_AT, (uint32_t)iar);
 	}
 }
 
@@ -35,12 +35,12 @@ static inline uint32_t gic_quick_empty(bool v3)
 	return v3 ? (uint32_t)read_ich_elrsr_el2() : mmio_read32(gic.gich + GICH_ELRSR_AT);
 }
 
-/* ICH_LR<i>_EL2: the first four, which is what most cores have, without a jump table. */
+/* List registers that gic_quick_lr writes: what most cores have, and no jump table. */
+#define GIC_QUICK_LRS	4u
+
 static inline void gic_quick_lr_v3(uint32_t i, uint64_t v)
 {
-	if (i >= 4) {
-		gic_lr_write_v3(i, v);
-	} else if ((i & 2) == 0) {
+	if ((i & 2) == 0) {
 		if ((i & 1) == 0) {
 			write_ich_lr0_el2(v);
 		} else {
@@ -53,7 +53,7 @@ static inline void gic_quick_lr_v3(uint32_t i, uint64_t v)
 	}
 }
 
-/* A pending interrupt into list register i; the fields are those of struct lr. */
+/* A pending interrupt into list register i < GIC_QUICK_LRS; the fields are those of struct lr. */
 static inline void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint32_t prio, bool group1,
 				bool hw, uint32_t source)
 {

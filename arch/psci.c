@@ -17,7 +17,6 @@
 #define PSCI_RESET		0x09
 #define PSCI_FEATURES		0x0a
 
-#define PSCI_VERSION_1_1	0x10001
 #define PSCI_NO_TRUSTED_OS	2
 #define PSCI_INVALID_PARAMETERS	(-2)
 #define PSCI_ALREADY_ON		(-4)
@@ -156,9 +155,10 @@ void smccc_call(struct vcpu *v)
 	uint64_t *x = v->arch.x;
 	uint32_t fn = (uint32_t)x[0];
 
-	if (fn == PSCI_0 + PSCI_VERSION) {
-		x[0] = PSCI_VERSION_1_1;
-	} else if ((fn & ~SMC64) - PSCI_0 <= PSCI_FEATURES) {
+	if (smccc_quick(v)) {
+		return;
+	}
+	if ((fn & ~SMC64) - PSCI_0 <= PSCI_FEATURES) {
 		x[0] = (uint64_t)psci_call(v, fn & 0x1f, (fn & SMC64) != 0);
 	} else if (fn == SMCCC_VERSION) {
 		x[0] = SMCCC_VERSION_1_2;

@@ -3,10 +3,10 @@
 #ifndef PSCI_H
 #define PSCI_H
 
-#include <stdint.h>
+#include "vm.h"
 
-struct vcpu;
-
+#define PSCI_VERSION_32		0x84000000u
+#define PSCI_VERSION_1_1	0x10001u
 #define PSCI_CPU_ON_64		0xc4000003u
 #define PSCI_SYSTEM_OFF		0x84000008u
 #define PSCI_SUCCESS		0
@@ -17,5 +17,16 @@ struct vcpu;
  * the results go. What it does not know returns NOT_SUPPORTED. Own core of v.
  */
 void smccc_call(struct vcpu *v);
+
+/* The same for a call whose answer is a constant; false if it is not one of these. */
+static inline bool smccc_quick(struct vcpu *v)
+{
+	bool known = (uint32_t)v->arch.x[0] == PSCI_VERSION_32;
+
+	if (LIKELY(known)) {
+		v->arch.x[0] = PSCI_VERSION_1_1;
+	}
+	return known;
+}
 
 #endif

@@ -30,6 +30,7 @@ static inline bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool v3, boo
 	spin_lock(lock);
 	i = b->lr[intid];
 	if (UNLIKELY((b->live & b->inlr & ~b->active & bit) == 0 || g->hcr != GIC_HCR_EN ||
+		     i >= GIC_QUICK_LRS ||
 		     ((hw ? g->lr_hw : gic_quick_empty(v3)) >> i & 1) == 0 ||
 		     (!hw && (b->latch & bit) != 0))) {
 		spin_unlock(lock);
@@ -83,37 +84,32 @@ static inline bool vgic_quick_enable(const struct vgic_bank *b, uint32_t offset,
 /* Write a word at `offset` of the distributor; not HRT. */
 static inline bool vgic_quick_write(struct vcpu *v, uint32_t offset, uint32_t value)
 {
+	struct vgic *vgic = &v->vm->arch.vgic;
 	uint32_t bank = (offset & 0x7f) / 4;
 
-	if (offset - GICD_ISENABLER < 0x100 && bank - 1 < v->vm->arch.vgic.typer % 32) {
-		return vgic_quick_enable(&v->vm->arch.vgic.spi[bank - 1], offset, value);
+	if (offset - GICD_ISENABLER < 0x100 && bank - 1 < vgic->typer % 32) {
+		return vgic_quick_enable(&vgic->spi[bank - 1], offset, value);
 	}
-	return offset == GICD_SGIR && !gic.v3 && vgic_quick_sgir(v, value);
-}
-
-/* Write a word at `offset` of the redistributors; not HRT. */
-static inline bool vgic_quick_write_r(struct vcpu *v, uint32_t offset, uint32_t value)
-{
-	struct vcpu *owner = &v->vm->vcpu[offset / KZ_GICR_SIZE];
-	uint32_t reg = offset % KZ_GICR_SIZE - GICR_SGI;
-
-	return (reg == GICD_ISENABLER || reg == GICD_ICENABLER) &&
-	       vgic_quick_enable(&owner->arch.vgic.bank, reg, value);
+	if (gic.v3) {
+		return false;
+	}
+	if (offset == GICD_SGIR) {
+		return vgic_quick_sgir(v, value);
+	}
+	return (offset == GICD_ISENABLER || offset == GICD_ICENABLER) &&
+	       vgic_quick_enable(&v->arch.vgic.bank, offset, value);
 }
 
 /*
  * Write a word at `offset` of an HRT guest's distributor: enables of its own
  * interrupts, and GICv2 SGIs to the sender or to listed cores of its VM.
  */
-static inline bool vgic_quick_hrt_write(struct vcpu *v, uint32_t offset, uint32_t value)
+static inline bool vgic_quick_write_hrt(struct vcpu *v, uint32_t offset, uint32_t value)
 {
 	const struct vgic *vgic = &v->vm->arch.vgic;
 	uint32_t bank = (offset & 0x7f) / 4;
+	uint32_t own;
 
-	if (offset - GICD_ISENABLER < 0x100 && bank - 1 < vgic->typer % 32) {
-		mmio_write32(gic.gicd + offset, value & vgic->spi[bank - 1].hw);
-		return true;
-	}
 	if (offset == GICD_SGIR && !gic.v3 && (value >> 24 & 1) == 0) {
 		uint32_t targets = (value >> 24 & 2) != 0 ? gic.gicc_id[v->cpu->id] : value >> 16;
 
@@ -121,7 +117,36 @@ static inline bool vgic_quick_hrt_write(struct vcpu *v, uint32_t offset, uint32_
 			     (targets & vgic->cores) << 16 | (value & 0xf));
 		return true;
 	}
-	return false;
+	if (offset - GICD_ISENABLER >= 0x100) {
+		return false;
+	}
+	if (bank - 1 < vgic->typer % 32) {
+		own = vgic->spi[bank - 1].hw;
+	} else if (bank == 0 && !gic.v3) {
+		own = v->arch.vgic.bank.hw | (BIT(GIC_SGIS) - 1);
+	} else {
+		return false;
+	}
+	mmio_write32(gic.gicd + offset, value & own);
+	return true;
+}
+
+/* Write a word at `offset` of the redistributors (GICv3): enables, as above. */
+static inline bool vgic_quick_write_r(struct vcpu *v, uint32_t offset, uint32_t value, bool hrt)
+{
+	struct vcpu *owner = &v->vm->vcpu[offset / KZ_GICR_SIZE];
+	uint32_t reg = offset % KZ_GICR_SIZE - GICR_SGI;
+	struct vgic_bank *b = &owner->arch.vgic.bank;
+
+	if (reg != GICD_ISENABLER && reg != GICD_ICENABLER) {
+		return false;
+	}
+	if (!hrt) {
+		return vgic_quick_enable(b, reg, value);
+	}
+	mmio_write32(gic.gicr[owner->cpu->id] + GICR_SGI + reg,
+		     value & (b->hw | (BIT(GIC_SGIS) - 1)));
+	return true;
 }
 
 #endif

@@ -50,16 +50,24 @@ static struct vcpu *finish(struct vcpu *v)
 	return UNLIKELY(v->hazard != 0) ? vcpu_work(v) : v;
 }
 
+static NOINLINE struct vcpu *call_long(struct vcpu *v, uint64_t esr)
+{
+	if ((esr & HVC_IMM) == 0) {
+		smccc_call(v);
+	} else {
+		v->arch.x[0] = (uint64_t)PSCI_NOT_SUPPORTED;
+	}
+	return finish(v);
+}
+
 struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 {
 	v->exits[EXIT_HCALL]++;
 	if (ESR_EC(esr) == EC_SMC) {
-		skip(esr);	/* HVC returns behind itself, a trapped SMC does not */
+		write_elr_el2(read_elr_el2() + 4);	/* HVC returns behind itself, a trapped SMC does not */
 	}
-	if (LIKELY((esr & HVC_IMM) == 0)) {
-		smccc_call(v);
-	} else {
-		v->arch.x[0] = (uint64_t)PSCI_NOT_SUPPORTED;
+	if ((esr & HVC_IMM) != 0 || !smccc_quick(v)) {
+		return call_long(v, esr);
 	}
 	return finish(v);
 }
@@ -225,12 +233,12 @@ static inline uint64_t gic_word(struct vcpu *v, uint64_t at, uint32_t iss)
 		if ((iss & ISS_WNR) == 0) {
 			return vgic_quick_read(v, (uint32_t)offset);
 		}
-		done = vm->hrt ? vgic_quick_hrt_write(v, (uint32_t)offset, value) :
+		done = vm->hrt ? vgic_quick_write_hrt(v, (uint32_t)offset, value) :
 		       vgic_quick_write(v, (uint32_t)offset, value);
 	} else {
 		offset = at - vm->gicr.base;
-		done = offset < vm->gicr.size && (iss & ISS_WNR) != 0 && !vm->hrt &&
-		       vgic_quick_write_r(v, (uint32_t)offset, value);
+		done = offset < vm->gicr.size && (iss & ISS_WNR) != 0 &&
+		       vgic_quick_write_r(v, (uint32_t)offset, value, vm->hrt);
 	}
 	return done ? 0 : VGIC_LONG;
 }
@@ -335,19 +343,18 @@ static NOINLINE struct vcpu *irq_long(struct vcpu *v, uint32_t iar)
 struct vcpu *trap_irq(struct vcpu *v)
 {
 	bool v3 = gic.v3;
-	uint32_t iar = gic_quick_ack(v3);
-	uint32_t intid = iar & INTID;
+	uint64_t iar = gic_quick_ack(v3);
+	uint32_t intid = (uint32_t)iar & INTID;
 
 	if (UNLIKELY(intid >= GIC_SPURIOUS)) {
-		return other_irq(v, iar);
+		return other_irq(v, intid);
 	}
 	gic_quick_eoi(v3, iar);
-	if (LIKELY(intid < GIC_PRIVATE && (v->arch.vgic.bank.hw >> intid & 1) != 0 &&
-		   vgic_quick_again(v, intid, v3, true, 0))) {
+	if (LIKELY(intid < GIC_PRIVATE && vgic_quick_again(v, intid, v3, true, 0))) {
 		v->exits[EXIT_IRQ]++;
 		return finish(v);
 	}
-	return irq_long(v, iar);
+	return irq_long(v, (uint32_t)iar);
 }
 
 void trap_irq_el2(struct percpu *cpu)

@@ -74,7 +74,9 @@
 	save_short
 	host_stack
 	bl	\target
-	b	resume_short
+	mov	sp, x0
+	restore_short
+	eret
 	.endm
 
 	.macro	slot_bug n
@@ -113,7 +115,6 @@ exit_sync:
 	cmp	w2, #1
 	b.hi	exit_long
 	bl	trap_call
-resume_short:
 	mov	sp, x0
 	restore_short
 	eret
