@@ -3,7 +3,7 @@
 
 #include "arch.h"
 
-static uint32_t type = KZ_UART_NONE;	/* enum kz_uart */
+static uint32_t type = KZ_UART_NONE; /* enum kz_uart */
 static volatile uint32_t *base;
 
 void uart_init(const struct kz_cfg_machine *m)

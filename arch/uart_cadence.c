@@ -2,22 +2,29 @@
 #include "uart.h"
 
 /* Word offsets, UG1087 "UART Module". */
-enum { CR = 0x00 / 4, IER = 0x08 / 4, IDR = 0x0c / 4, ISR = 0x14 / 4, RXWM = 0x20 / 4,
-       SR = 0x2c / 4, FIFO = 0x30 / 4 };
+enum {
+	CR = 0x00 / 4,
+	IER = 0x08 / 4,
+	IDR = 0x0c / 4,
+	ISR = 0x14 / 4,
+	RXWM = 0x20 / 4,
+	SR = 0x2c / 4,
+	FIFO = 0x30 / 4
+};
 
-#define CR_RX_EN	BIT(2)
-#define CR_TX_EN	BIT(4)
+#define CR_RX_EN BIT(2)
+#define CR_TX_EN BIT(4)
 /* Interrupts, and the same bits of SR. An ISR bit stays until 1 is written to it. */
-#define RTRIG		BIT(0)
-#define REMPTY		BIT(1)
-#define TEMPTY		BIT(3)
-#define TFUL		BIT(4)
-#define INT_ALL		0x1fffu
+#define RTRIG   BIT(0)
+#define REMPTY  BIT(1)
+#define TEMPTY  BIT(3)
+#define TFUL    BIT(4)
+#define INT_ALL 0x1fffu
 
 void uart_cadence_init(volatile uint32_t *base)
 {
 	base[IDR] = INT_ALL;
-	base[RXWM] = 1;		/* RTRIG from the first byte */
+	base[RXWM] = 1; /* RTRIG from the first byte */
 	base[CR] = CR_RX_EN | CR_TX_EN;
 	base[ISR] = INT_ALL;
 	base[IER] = RTRIG;

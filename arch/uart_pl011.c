@@ -2,23 +2,30 @@
 #include "uart.h"
 
 /* Word offsets, DDI 0183 3.2. */
-enum { DR = 0x00 / 4, FR = 0x18 / 4, LCR_H = 0x2c / 4, CR = 0x30 / 4, IFLS = 0x34 / 4,
-       IMSC = 0x38 / 4, ICR = 0x44 / 4 };
+enum {
+	DR = 0x00 / 4,
+	FR = 0x18 / 4,
+	LCR_H = 0x2c / 4,
+	CR = 0x30 / 4,
+	IFLS = 0x34 / 4,
+	IMSC = 0x38 / 4,
+	ICR = 0x44 / 4
+};
 
-#define FR_BUSY		BIT(3)
-#define FR_RXFE		BIT(4)
-#define FR_TXFF		BIT(5)
-#define LCR_H_FEN	BIT(4)
-#define LCR_H_WLEN_8	(3u << 5)
-#define CR_UARTEN	BIT(0)
-#define CR_TXE		BIT(8)
-#define CR_RXE		BIT(9)
-#define INT_RX		BIT(4)
-#define INT_TX		BIT(5)
-#define INT_RT		BIT(6)
-#define INT_ALL		0x7ffu
+#define FR_BUSY      BIT(3)
+#define FR_RXFE      BIT(4)
+#define FR_TXFF      BIT(5)
+#define LCR_H_FEN    BIT(4)
+#define LCR_H_WLEN_8 (3u << 5)
+#define CR_UARTEN    BIT(0)
+#define CR_TXE       BIT(8)
+#define CR_RXE       BIT(9)
+#define INT_RX       BIT(4)
+#define INT_TX       BIT(5)
+#define INT_RT       BIT(6)
+#define INT_ALL      0x7ffu
 
-#define BUSY_SPINS	1000000u	/* a full FIFO at 9600 baud takes 33 ms */
+#define BUSY_SPINS 1000000u /* a full FIFO at 9600 baud takes 33 ms */
 
 void uart_pl011_init(volatile uint32_t *base)
 {
@@ -31,7 +38,7 @@ void uart_pl011_init(volatile uint32_t *base)
 	base[IMSC] = 0;
 	base[ICR] = INT_ALL;
 	base[LCR_H] = LCR_H_WLEN_8 | LCR_H_FEN;
-	base[IFLS] = 0;		/* both interrupts at 1/8 of the FIFO */
+	base[IFLS] = 0; /* both interrupts at 1/8 of the FIFO */
 	base[CR] = cr | CR_UARTEN | CR_TXE | CR_RXE;
 	base[IMSC] = INT_RX | INT_RT;
 }

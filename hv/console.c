@@ -14,33 +14,33 @@
  * a compare-and-swap that sees no bit. Whoever ends it with work left (the
  * UART's FIFO is full, the bound is reached) asks for hv_uart_irq afterwards.
  */
-#define BUSY		BIT(31)
-#define PUMP_LINES	4u		/* bound of one call, at most 2 * OUT_MAX bytes each */
-#define CHANNELS	(KZ_VMS_MAX + 1u)
-#define OUT_MAX		(CONSOLE_LINE + KZ_NAME_MAX + 16u)	/* a line, its tag, its end */
-#define ESC		0x1b
-#define FLUSH_MS	200u
+#define BUSY       BIT(31)
+#define PUMP_LINES 4u /* bound of one call, at most 2 * OUT_MAX bytes each */
+#define CHANNELS   (KZ_VMS_MAX + 1u)
+#define OUT_MAX    (CONSOLE_LINE + KZ_NAME_MAX + 16u) /* a line, its tag, its end */
+#define ESC        0x1b
+#define FLUSH_MS   200u
 
 /* How a piece of text ends. */
 enum ending {
-	END_NOT,	/* unfinished: more may follow */
+	END_NOT, /* unfinished: more may follow */
 	END_LF,
-	END_CR,		/* what follows is written over it */
-	END_LONG,	/* no room for more: broken */
+	END_CR,   /* what follows is written over it */
+	END_LONG, /* no room for more: broken */
 };
 
 struct channel {
 	/* The writer's. Indices run freely. */
 	_Alignas(64) uint32_t head;
 	uint32_t out_dropped;
-	uint32_t waiting;		/* atomic: the writer wants to hear of room */
+	uint32_t waiting; /* atomic: the writer wants to hear of room */
 	/* The pump's. */
 	_Alignas(64) uint32_t tail;
-	uint8_t len;			/* of line */
-	uint8_t seen;			/* bytes of it that line_draw has drawn before */
-	bool cr;			/* a carriage return came last */
-	bool broken;			/* line continues a broken one */
-	uint8_t line[CONSOLE_LINE];	/* the current line, as far as it came */
+	uint8_t len;                /* of line */
+	uint8_t seen;               /* bytes of it that line_draw has drawn before */
+	bool cr;                    /* a carriage return came last */
+	bool broken;                /* line continues a broken one */
+	uint8_t line[CONSOLE_LINE]; /* the current line, as far as it came */
 	uint8_t ring[CONSOLE_RING];
 };
 _Static_assert(CONSOLE_LINE <= UINT8_MAX, "channel.len");
@@ -48,18 +48,18 @@ _Static_assert(CONSOLE_LINE <= UINT8_MAX, "channel.len");
 static struct channel channels[CHANNELS];
 
 static struct {
-	uint32_t work;			/* atomic, see above */
-	uint32_t todo;			/* channels that the pump still has to look at */
-	uint32_t turn;			/* channel that comes first in the next round */
-	uint32_t shown;			/* channel whose unfinished line is on the screen */
-	uint32_t drawn;			/* bytes of it that are there */
-	bool dirty;			/* the cursor stands at the start of old text */
-	uint32_t pos, len;		/* of out */
-} con = { .shown = CONSOLE_NONE };
-static uint8_t out[OUT_MAX];		/* on its way to the UART */
+	uint32_t work;     /* atomic, see above */
+	uint32_t todo;     /* channels that the pump still has to look at */
+	uint32_t turn;     /* channel that comes first in the next round */
+	uint32_t shown;    /* channel whose unfinished line is on the screen */
+	uint32_t drawn;    /* bytes of it that are there */
+	bool dirty;        /* the cursor stands at the start of old text */
+	uint32_t pos, len; /* of out */
+} con = {.shown = CONSOLE_NONE};
+static uint8_t out[OUT_MAX]; /* on its way to the UART */
 
-static uint32_t focus = CONSOLE_NONE;	/* atomic; written by the console core */
-static uint32_t status_next;		/* atomic: line of the status page that is next, plus 1 */
+static uint32_t focus = CONSOLE_NONE; /* atomic; written by the console core */
+static uint32_t status_next;          /* atomic: line of the status page that is next, plus 1 */
 
 /* ---- Writers ---- */
 
@@ -274,7 +274,7 @@ static void channel_serve(void)
 	struct channel *ch = &channels[channel];
 	bool focused = channel == __atomic_load_n(&focus, __ATOMIC_RELAXED);
 	enum ending end = line_fill(ch);
-	bool page = false;		/* it stays in one piece */
+	bool page = false; /* it stays in one piece */
 
 	if (end == END_NOT && channel == CONSOLE_HV) {
 		end = status_fill(ch);
@@ -339,7 +339,7 @@ static bool pump(uint32_t bits)
 
 	/* Bound: fails when another core wrote, each of which does so once and goes. */
 	while (!__atomic_compare_exchange_n(&con.work, &w, (w & BUSY) != 0 ? w | bits : BUSY, true,
-					    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+	                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
 	}
 	if ((w & BUSY) != 0) {
 		return false;
@@ -348,7 +348,7 @@ static bool pump(uint32_t bits)
 	while (pump_todo(&lines)) {
 		w = BUSY;
 		if (__atomic_compare_exchange_n(&con.work, &w, 0, false, __ATOMIC_RELEASE,
-						__ATOMIC_RELAXED)) {
+		                                __ATOMIC_RELAXED)) {
 			return true;
 		}
 		con.todo = __atomic_exchange_n(&con.work, BUSY, __ATOMIC_ACQUIRE) & ~BUSY;
@@ -370,7 +370,7 @@ bool console_quick(uint32_t channel, uint8_t c)
 	bool taken;
 
 	if (c < ' ' || !__atomic_compare_exchange_n(&con.work, &w, BUSY, false, __ATOMIC_ACQUIRE,
-						    __ATOMIC_RELAXED)) {
+	                                            __ATOMIC_RELAXED)) {
 		return false;
 	}
 	taken = con.len == 0 && ch->head == ch->tail && !ch->cr && ch->len < CONSOLE_LINE;
@@ -385,7 +385,7 @@ bool console_quick(uint32_t channel, uint8_t c)
 	}
 	w = BUSY;
 	if (!__atomic_compare_exchange_n(&con.work, &w, 0, false, __ATOMIC_RELEASE,
-					 __ATOMIC_RELAXED)) {
+	                                 __ATOMIC_RELAXED)) {
 		/* Someone left work for us, and we may hold a lock. */
 		__atomic_fetch_and(&con.work, ~BUSY, __ATOMIC_RELEASE);
 		arch_uart_notify();

@@ -11,11 +11,11 @@
 #include <kizami/blob.h>
 #include "types.h"
 
-#define CONSOLE_RING	1024u		/* bytes a channel; a power of two */
-#define CONSOLE_LINE	160u		/* bytes of a line; a longer one is broken */
-#define CONSOLE_HV	KZ_VMS_MAX	/* the hypervisor's own channel; a VM's is its id */
-#define CONSOLE_NONE	0xffu		/* no channel */
-#define CONSOLE_ESCAPE	0x1d		/* Ctrl-] */
+#define CONSOLE_RING   1024u      /* bytes a channel; a power of two */
+#define CONSOLE_LINE   160u       /* bytes of a line; a longer one is broken */
+#define CONSOLE_HV     KZ_VMS_MAX /* the hypervisor's own channel; a VM's is its id */
+#define CONSOLE_NONE   0xffu      /* no channel */
+#define CONSOLE_ESCAPE 0x1d       /* Ctrl-] */
 
 /* Boot core, once, after `machine` is set up: focus, console rings. hv_log works before it. */
 void console_init(void);

@@ -5,18 +5,18 @@
 #include <kizami/console.h>
 #include "arch.h"
 
-#define INPUT_MAX	64u	/* bytes that one hv_uart_irq takes; more: it comes again */
-#define POLL_MS		20u	/* period of the console rings */
+#define INPUT_MAX 64u /* bytes that one hv_uart_irq takes; more: it comes again */
+#define POLL_MS   20u /* period of the console rings */
 
-static uint32_t focus = CONSOLE_NONE;		/* VM that is typed to */
-static uint32_t lost[KZ_VMS_MAX];		/* bytes typed that found no room; atomic */
+static uint32_t focus = CONSOLE_NONE; /* VM that is typed to */
+static uint32_t lost[KZ_VMS_MAX];     /* bytes typed that found no room; atomic */
 
 /* ---- Console rings ---- */
 
 static struct {
-	struct kz_console_ring *page;	/* NULL: the VM has none */
-	uint32_t out_tail, in_head;	/* ours; what the page says is for the guest */
-	uint32_t restarted;		/* atomic */
+	struct kz_console_ring *page; /* NULL: the VM has none */
+	uint32_t out_tail, in_head;   /* ours; what the page says is for the guest */
+	uint32_t restarted;           /* atomic */
 } rings[KZ_VMS_MAX];
 
 void console_ring_reset(uint32_t vm)

@@ -5,41 +5,41 @@
 #include "console.h"
 
 /* Offsets, DDI 0183 3.2. */
-#define DR	0x000u
-#define FR	0x018u
-#define PLAIN	0x020u		/* here begin the registers of the table below */
-#define LCR_H	0x02cu
-#define CR	0x030u
-#define IFLS	0x034u
-#define IMSC	0x038u
-#define RIS	0x03cu
-#define MIS	0x040u
-#define ICR	0x044u
-#define ID	0xfe0u
+#define DR    0x000u
+#define FR    0x018u
+#define PLAIN 0x020u /* here begin the registers of the table below */
+#define LCR_H 0x02cu
+#define CR    0x030u
+#define IFLS  0x034u
+#define IMSC  0x038u
+#define RIS   0x03cu
+#define MIS   0x040u
+#define ICR   0x044u
+#define ID    0xfe0u
 
-#define FR_CTS		BIT(0)
-#define FR_DSR		BIT(1)
-#define FR_DCD		BIT(2)
-#define FR_RXFE		BIT(4)
-#define FR_TXFF		BIT(5)
-#define FR_RXFF		BIT(6)
-#define FR_TXFE		BIT(7)
-#define LCR_H_FEN	BIT(4)
-#define CR_LBE		BIT(7)
-#define INT_RX		BIT(4)
-#define INT_TX		BIT(5)
-#define INT_RT		BIT(6)
+#define FR_CTS    BIT(0)
+#define FR_DSR    BIT(1)
+#define FR_DCD    BIT(2)
+#define FR_RXFE   BIT(4)
+#define FR_TXFF   BIT(5)
+#define FR_RXFF   BIT(6)
+#define FR_TXFE   BIT(7)
+#define LCR_H_FEN BIT(4)
+#define CR_LBE    BIT(7)
+#define INT_RX    BIT(4)
+#define INT_TX    BIT(5)
+#define INT_RT    BIT(6)
 
-#define REG(u, offset)	((u)->reg[((offset) - PLAIN) / 4])
+#define REG(u, offset) ((u)->reg[((offset)-PLAIN) / 4])
 
 /* Bits that can be written; 0 for what is not plain. */
 static const uint16_t writable[PL011_REGS] = {
-	0x00ff, 0xffff, 0x003f, 0x00ff,	/* ILPR, IBRD, FBRD, LCR_H */
-	0xff87, 0x003f, 0x07ff, 0x0000,	/* CR, IFLS, IMSC, RIS */
-	0x0000, 0x0000, 0x0007,		/* MIS, ICR, DMACR */
+	0x00ff, 0xffff, 0x003f, 0x00ff, /* ILPR, IBRD, FBRD, LCR_H */
+	0xff87, 0x003f, 0x07ff, 0x0000, /* CR, IFLS, IMSC, RIS */
+	0x0000, 0x0000, 0x0007,         /* MIS, ICR, DMACR */
 };
 
-static const uint8_t ids[8] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
+static const uint8_t ids[8] = {0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
 /* ---- All with u->lock held ---- */
 
@@ -51,7 +51,7 @@ static uint32_t fifo_depth(const struct pl011 *u)
 /* Bytes that raise the receive interrupt, IFLS.RXIFLSEL (DDI 0183 3.3.9). */
 static uint32_t rx_trigger(const struct pl011 *u)
 {
-	static const uint8_t level[8] = { 2, 4, 8, 12, 14, 14, 14, 14 };
+	static const uint8_t level[8] = {2, 4, 8, 12, 14, 14, 14, 14};
 
 	return fifo_depth(u) == 1 ? 1 : level[REG(u, IFLS) >> 3 & 7];
 }
@@ -66,7 +66,7 @@ static NOINLINE void irq_update(struct vm *vm)
 	struct pl011 *u = &vm->uart;
 	bool line;
 
-	u->ris &= (uint16_t)~(INT_RX | INT_RT);
+	u->ris &= (uint16_t) ~(INT_RX | INT_RT);
 	if (u->rx_count != 0) {
 		u->ris |= u->rx_count >= rx_trigger(u) ? INT_RX | INT_RT : INT_RT;
 	}
@@ -135,16 +135,11 @@ static uint32_t reg_read(struct vm *vm, uint32_t offset)
 	struct pl011 *u = &vm->uart;
 
 	switch (offset) {
-	case DR:
-		return rx_pop(vm);
-	case FR:
-		return fr_read(vm);
-	case RIS:
-		return u->ris;
-	case MIS:
-		return u->ris & REG(u, IMSC);
-	default:
-		break;
+	case DR: return rx_pop(vm);
+	case FR: return fr_read(vm);
+	case RIS: return u->ris;
+	case MIS: return u->ris & REG(u, IMSC);
+	default: break;
 	}
 	if (offset >= ID) {
 		return ids[(offset - ID) / 4];

@@ -3,14 +3,14 @@
 #include "console.h"
 #include "spinlock.h"
 
-#define LOG_MAX		160u	/* a line of hv_log, its end included */
-#define DIGITS_MAX	20u	/* of 2^64 - 1 in decimal */
+#define LOG_MAX    160u /* a line of hv_log, its end included */
+#define DIGITS_MAX 20u  /* of 2^64 - 1 in decimal */
 
 /* What is written, and the conversion that is on: %[-][0][width][l]... */
 struct text {
 	char *buf;
 	size_t size;
-	size_t len;		/* what it needs, even behind the end of buf */
+	size_t len; /* what it needs, even behind the end of buf */
 	bool left, zero, wide;
 	uint32_t width;
 };
@@ -85,7 +85,7 @@ static COLD const char *text_spec(struct text *t, const char *p)
 /* Format one conversion; an unknown letter stands for itself. */
 static COLD void text_convert(struct text *t, char letter, va_list *ap)
 {
-	char one[2] = { letter, '\0' };
+	char one[2] = {letter, '\0'};
 	uint64_t v;
 
 	if (letter == 's') {
@@ -107,7 +107,7 @@ static COLD void text_convert(struct text *t, char letter, va_list *ap)
 /* Bound: the length of fmt. */
 COLD size_t format_v(char *buf, size_t size, const char *fmt, va_list ap)
 {
-	struct text t = { .buf = buf, .size = size };
+	struct text t = {.buf = buf, .size = size};
 	va_list args;
 
 	va_copy(args, ap);
@@ -142,7 +142,7 @@ COLD size_t format(char *buf, size_t size, const char *fmt, ...)
 
 COLD void hv_log(const char *fmt, ...)
 {
-	static struct spinlock lock;	/* one writer of the channel at a time */
+	static struct spinlock lock; /* one writer of the channel at a time */
 	char line[LOG_MAX];
 	va_list ap;
 	size_t len;

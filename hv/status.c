@@ -8,18 +8,20 @@
 #include "arch.h"
 #include "console.h"
 
-#define VCPU_NAME	(KZ_NAME_MAX + 2u)	/* "name:0" */
+#define VCPU_NAME (KZ_NAME_MAX + 2u) /* "name:0" */
 
-static const char level_name[KZ_LEVELS][4] = { "hrt", "srt", "nrt" };
-static const char vm_state_name[][8] = { "stopped", "running", "halting" };
-static const char vcpu_state_name[][8] = { "off", "ready", "running" };
+static const char level_name[KZ_LEVELS][4] = {"hrt", "srt", "nrt"};
+static const char vm_state_name[][8] = {"stopped", "running", "halting"};
+static const char vcpu_state_name[][8] = {"off", "ready", "running"};
 
 /* The headings. Under the last one: enum exit_class in its order. */
-#define HEAD_CORES	"core  owner             level  state"
-#define HEAD_VMS	"vm name            lvl  state    cores            memory restarts " \
-			" faults in-drop out-drop"
-#define HEAD_EXITS	"exits               hcall    mmio  sysreg   fault   undef     wfx " \
-			"    irq   maint    kick"
+#define HEAD_CORES "core  owner             level  state"
+#define HEAD_VMS                                                             \
+	"vm name            lvl  state    cores            memory restarts " \
+	" faults in-drop out-drop"
+#define HEAD_EXITS                                                           \
+	"exits               hcall    mmio  sysreg   fault   undef     wfx " \
+	"    irq   maint    kick"
 _Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
 
 /* A line that grows. */
@@ -43,10 +45,10 @@ static COLD void machine_line(struct row *r)
 	uint64_t now = arch_ticks();
 
 	(void)format(r->buf, r->size,
-		     "status: board %s, GICv%u, %u cores, %u VMs, console on core %u, "
-		     "up %lu.%03lu s", m->board, m->gic_version, m->cpu_count, machine.vm_count,
-		     m->console_cpu, (unsigned long)(now / hz),
-		     (unsigned long)(now % hz / (hz / 1000)));
+	             "status: board %s, GICv%u, %u cores, %u VMs, console on core %u, "
+	             "up %lu.%03lu s",
+	             m->board, m->gic_version, m->cpu_count, machine.vm_count, m->console_cpu,
+	             (unsigned long)(now / hz), (unsigned long)(now % hz / (hz / 1000)));
 }
 
 /* The vCPU that lives on the core, or NULL. Bound: all vCPUs. */
@@ -108,11 +110,12 @@ static COLD void vm_line(struct row *r, uint32_t id)
 	}
 	cores[2 * cfg->vcpu_count - 1] = '\0';
 	row_skip(r, format(r->buf, r->size, "%2u %-16s%-5s%-9s%-16s", id + 1, cfg->name,
-			   level_name[cfg->level],
-			   vm_state_name[__atomic_load_n(&vm->state, __ATOMIC_RELAXED)], cores));
-	row_skip(r, format(r->buf, r->size, "%6lu%c %8u %7lu", (unsigned long)(kib % 1024 != 0 ?
-			   kib : kib / 1024), kib % 1024 != 0 ? 'K' : 'M', vm->restarts,
-			   (unsigned long)__atomic_load_n(&vm->faults, __ATOMIC_RELAXED)));
+	                   level_name[cfg->level],
+	                   vm_state_name[__atomic_load_n(&vm->state, __ATOMIC_RELAXED)], cores));
+	row_skip(r, format(r->buf, r->size, "%6lu%c %8u %7lu",
+	                   (unsigned long)(kib % 1024 != 0 ? kib : kib / 1024),
+	                   kib % 1024 != 0 ? 'K' : 'M', vm->restarts,
+	                   (unsigned long)__atomic_load_n(&vm->faults, __ATOMIC_RELAXED)));
 	(void)format(r->buf, r->size, " %7u %8u", console_in_dropped(id), console_out_dropped(id));
 }
 
@@ -146,7 +149,7 @@ static COLD const struct vcpu *vcpu_nth(uint32_t n)
 
 COLD bool status_line(uint32_t n, char *buf, size_t size)
 {
-	struct row r = { buf, size };
+	struct row r = {buf, size};
 	uint32_t cores = machine.cfg->machine.cpu_count;
 	uint32_t vms = machine.vm_count;
 	const struct vcpu *v;

@@ -7,8 +7,8 @@
 #include "arch.h"
 #include "console.h"
 
-#define VMS	4u
-#define BYTES	(1u << 16)
+#define VMS   4u
+#define BYTES (1u << 16)
 
 /* linux: NRT, PL011, has the focus. servo: HRT, ring. vision: SRT, PL011. mute: NRT, none. */
 struct bed {
@@ -18,12 +18,12 @@ struct bed {
 extern struct bed bed;
 
 struct terminal {
-	uint32_t seen;			/* bytes of host.out that it has read */
-	char row[4096];			/* the cursor's row */
+	uint32_t seen;  /* bytes of host.out that it has read */
+	char row[4096]; /* the cursor's row */
 	uint32_t at, len;
-	char rows[BYTES * 8];		/* finished rows, each with its newline */
+	char rows[BYTES * 8]; /* finished rows, each with its newline */
 	uint32_t rows_len;
-	uint32_t told;			/* of these: term_rows returned them */
+	uint32_t told; /* of these: term_rows returned them */
 };
 extern struct terminal term;
 
@@ -31,7 +31,7 @@ extern struct terminal term;
 struct writer {
 	char wrote[BYTES];
 	uint32_t len;
-	uint32_t line;			/* length of its current line */
+	uint32_t line; /* length of its current line */
 };
 
 /* The machine above, nothing on its terminal. A cmocka setup function. */

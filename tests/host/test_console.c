@@ -138,8 +138,8 @@ static void test_any_interleaving(void **state)
 {
 	static struct writer w[2];
 	static char text[BYTES * 2];
-	static const uint32_t vm[2] = { 0, 2 };
-	static const char keys[] = { '1', '2', '3', 'n' };
+	static const uint32_t vm[2] = {0, 2};
+	static const char keys[] = {'1', '2', '3', 'n'};
 
 	(void)state;
 	memset(w, 0, sizeof(w));
@@ -232,7 +232,7 @@ static void test_full(void **state)
 
 	(void)state;
 	host.room = 0;
-	machine.vm[0].uart.reg[6] = BIT(5);	/* IMSC: transmit */
+	machine.vm[0].uart.reg[6] = BIT(5); /* IMSC: transmit */
 	for (i = 0; console_has_room(0, 1); i++) {
 		assert_true(i < 2000);
 		console_put(0, i % 50 == 49 ? '\n' : 'x');
@@ -268,7 +268,7 @@ static void test_log_full(void **state)
 		char want[80];
 
 		snprintf(want, sizeof(want), "[kizami] a line that is not short at all: %03u\n",
-			 lines++);
+		         lines++);
 		assert_memory_equal(p, want, strlen(want));
 	}
 	assert_true(lines >= 20 && lines < 100);

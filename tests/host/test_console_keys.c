@@ -15,20 +15,20 @@ static void test_keys(void **state)
 	(void)state;
 	type("a");
 	assert_int_equal(typed(0), 'a');
-	type("\x1d" "3");
+	type("\0353");
 	assert_string_equal(term_rows(), "[kizami] console: vision (Ctrl-] h for help)\n");
 	type("b");
 	assert_int_equal(typed(0), -1);
 	assert_int_equal(typed(2), 'b');
-	type("\x1d" "n");
+	type("\035n");
 	assert_string_equal(term_rows(), "[kizami] console: linux (Ctrl-] h for help)\n");
-	type("\x1d" "n");
+	type("\035n");
 	assert_string_equal(term_rows(), "[kizami] console: servo (Ctrl-] h for help)\n");
-	type("\x1d" "4");
+	type("\0354");
 	assert_string_equal(term_rows(), "[kizami] console: mute has none\n");
-	type("\x1d" "1");
+	type("\0351");
 	assert_string_equal(term_rows(), "[kizami] console: linux (Ctrl-] h for help)\n");
-	type("\x1d\x1dx");
+	type("\035\035x");
 	assert_int_equal(typed(0), 0x1d);
 	assert_int_equal(typed(0), 'x');
 	assert_int_equal(typed(0), -1);
@@ -36,15 +36,16 @@ static void test_keys(void **state)
 
 static void test_help(void **state)
 {
-	static const char *const keys[] = { "h", "?", "z", "5", "0", "\r" };
+	static const char *const keys[] = {"h", "?", "z", "5", "0", "\r"};
 
 	(void)state;
 	for (uint32_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		type("\x1d");
+		type("\035");
 		assert_string_equal(term_rows(), "");
 		type(keys[i]);
-		assert_string_equal(term_rows(), "[kizami] Ctrl-] then n: next VM, 1-8: that VM, "
-				    "s: status, x: power off, Ctrl-]: send it, h: help\n");
+		assert_string_equal(term_rows(),
+		                    "[kizami] Ctrl-] then n: next VM, 1-8: that VM, "
+		                    "s: status, x: power off, Ctrl-]: send it, h: help\n");
 		assert_int_equal(typed(0), -1);
 	}
 }
@@ -91,13 +92,10 @@ static void test_focus_at_start(void **state)
 		uint8_t level[3], console[3];
 		uint32_t focus;
 	} rows[] = {
-		{ { KZ_HRT, KZ_NRT, KZ_NRT }, { 1, 1, 1 }, 1 },
-		{ { KZ_NRT, KZ_NRT, KZ_NRT }, { 1, 1, 1 }, 0 },
-		{ { KZ_HRT, KZ_NRT, KZ_SRT }, { 1, 0, 1 }, 0 },
-		{ { KZ_HRT, KZ_SRT, KZ_HRT }, { 0, 1, 1 }, 1 },
-		{ { KZ_HRT, KZ_SRT, KZ_NRT }, { 0, 1, 1 }, 2 },
-		{ { KZ_NRT, KZ_NRT, KZ_NRT }, { 0, 0, 1 }, 2 },
-		{ { KZ_NRT, KZ_NRT, KZ_NRT }, { 0, 0, 0 }, 3 },
+		{{KZ_HRT, KZ_NRT, KZ_NRT}, {1, 1, 1}, 1}, {{KZ_NRT, KZ_NRT, KZ_NRT}, {1, 1, 1}, 0},
+		{{KZ_HRT, KZ_NRT, KZ_SRT}, {1, 0, 1}, 0}, {{KZ_HRT, KZ_SRT, KZ_HRT}, {0, 1, 1}, 1},
+		{{KZ_HRT, KZ_SRT, KZ_NRT}, {0, 1, 1}, 2}, {{KZ_NRT, KZ_NRT, KZ_NRT}, {0, 0, 1}, 2},
+		{{KZ_NRT, KZ_NRT, KZ_NRT}, {0, 0, 0}, 3},
 	};
 
 	(void)state;
@@ -113,7 +111,7 @@ static void test_focus_at_start(void **state)
 			assert_int_equal(typed(j), rows[i].focus == j ? 'k' : -1);
 		}
 	}
-	type("\x1d" "n");
+	type("\035n");
 	assert_string_equal(term_rows(), "[kizami] console: no VM has one\n");
 }
 
@@ -170,7 +168,7 @@ static void test_ring_output(void **state)
 			char c = (char)(i == n ? '\n' : 'a' + random() % 26);
 
 			w.wrote[w.len++] = c;
-			ring_print((char[]){ c, '\0' });
+			ring_print((char[]){c, '\0'});
 		}
 	}
 	for (uint32_t i = 0; i < 4; i++) {
@@ -187,7 +185,7 @@ static void test_ring_input(void **state)
 	struct kz_console_ring *r = servo_ring();
 
 	(void)state;
-	type("\x1d" "2");
+	type("\0352");
 	type("hello");
 	assert_int_equal(r->in_head, 5);
 	assert_memory_equal(r->in, "hello", 5);
@@ -213,7 +211,7 @@ static void test_ring_hostile(void **state)
 	(void)state;
 	assert_non_null(ram);
 	memcpy(ram, host.ram, HOST_RAM_SIZE);
-	type("\x1d" "2");
+	type("\0352");
 	for (uint32_t i = 0; i < 20000; i++) {
 		r->out_head = (uint32_t)random() * 5;
 		r->in_tail = (uint32_t)random() * 3;
@@ -227,7 +225,7 @@ static void test_ring_hostile(void **state)
 	}
 	assert_memory_equal(ram, host.ram, page);
 	assert_memory_equal(ram + page + sizeof(*r), host.ram + page + sizeof(*r),
-			    HOST_RAM_SIZE - page - sizeof(*r));
+	                    HOST_RAM_SIZE - page - sizeof(*r));
 	free(ram);
 	ring_print("\nfine\n");
 	for (uint32_t i = 0; i < 8; i++) {
@@ -251,7 +249,7 @@ static void test_ring_restart(void **state)
 	ring_print("two, and more\n");
 	poll_rings();
 	assert_string_equal(term_rows(), "[servo] two, and more\n");
-	type("\x1d" "2");
+	type("\0352");
 	type("abc");
 	memset(r, 0, sizeof(*r));
 	console_ring_reset(1);
@@ -283,8 +281,10 @@ static void test_ring_region(void **state)
 
 	(void)state;
 	cfg->region_count = 3;
-	cfg->region[2] = (struct kz_cfg_region){ .ipa = 0x80001000, .pa = HOST_RAM_PA + 0x3000,
-						 .size = 0x1000, .type = KZ_REGION_RAM };
+	cfg->region[2] = (struct kz_cfg_region){.ipa = 0x80001000,
+	                                        .pa = HOST_RAM_PA + 0x3000,
+	                                        .size = 0x1000,
+	                                        .type = KZ_REGION_RAM};
 	cfg->region[1] = cfg->region[2];
 	cfg->region[1].type = KZ_REGION_DEVICE;
 	cfg->region[1].pa = 0;
@@ -295,7 +295,6 @@ static void test_ring_region(void **state)
 	poll_rings();
 	assert_string_equal(term_rows(), "[servo] here\n");
 }
-
 
 int main(void)
 {

@@ -18,11 +18,11 @@
 
 #include "console_bed.h"
 
-#define ROUNDS		200u
-#define LINES		12u		/* a VM and a round */
-#define LOGS		3u		/* a core and a round */
+#define ROUNDS 200u
+#define LINES  12u /* a VM and a round */
+#define LOGS   3u  /* a core and a round */
 
-static uint32_t writers;		/* threads that still write; atomic */
+static uint32_t writers; /* threads that still write; atomic */
 
 static void write_byte(uint32_t vm, uint8_t c)
 {
@@ -43,7 +43,7 @@ static void *write_lines(void *arg)
 		char line[64];
 
 		snprintf(line, sizeof(line), "%u of vm %u%.*s\n", i, vm, (int)(i % 23),
-			 "......................");
+		         "......................");
 		for (const char *p = line; *p != '\0'; p++) {
 			write_byte(vm, (uint8_t)*p);
 		}
@@ -99,7 +99,7 @@ static void check_lines(uint32_t vm)
 	for (uint32_t i = 0; i < LINES; i++) {
 		char line[64];
 		int n = snprintf(line, sizeof(line), "%u of vm %u%.*s\n", i, vm, (int)(i % 23),
-				 "......................");
+		                 "......................");
 
 		assert_memory_equal(p, line, (size_t)n);
 		p += n;
@@ -123,7 +123,7 @@ static void check_logs(void)
 
 static void test_threads(void **state)
 {
-	static uint32_t ids[4] = { 0, 2, 2, 3 };
+	static uint32_t ids[4] = {0, 2, 2, 3};
 	pthread_t thread[4];
 
 	(void)state;
@@ -134,7 +134,7 @@ static void test_threads(void **state)
 		writers = 4;
 		for (uint32_t i = 0; i < 4; i++) {
 			int err = pthread_create(&thread[i], NULL, i < 2 ? write_lines : log_lines,
-						 &ids[i]);
+			                         &ids[i]);
 
 			assert_int_equal(err, 0);
 		}

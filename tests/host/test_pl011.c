@@ -13,8 +13,8 @@
 #include "arch.h"
 #include "console.h"
 
-#define INTID		33u
-#define SINK_MAX	64u
+#define INTID    33u
+#define SINK_MAX 64u
 
 /* ---- A console that is a box of SINK_MAX bytes ---- */
 
@@ -101,7 +101,7 @@ static int setup(void **state)
 
 static enum verdict access_any(bool write, uint64_t offset, uint8_t size, uint64_t *value)
 {
-	struct access a = { .addr = offset, .value = *value, .size = size, .write = write };
+	struct access a = {.addr = offset, .value = *value, .size = size, .write = write};
 	enum verdict verdict = pl011_access(&machine.vm[2].vcpu[0], &a);
 
 	assert_int_equal(a.addr, offset);
@@ -134,8 +134,8 @@ static bool line(void)
 static struct {
 	uint8_t rx[PL011_RX];
 	uint32_t count;
-	bool tx;			/* transmit interrupt */
-	uint32_t other;			/* raw interrupts that nothing sets */
+	bool tx;        /* transmit interrupt */
+	uint32_t other; /* raw interrupts that nothing sets */
 	uint32_t ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, dmacr;
 } m;
 
@@ -146,21 +146,11 @@ static uint32_t model_ris(void)
 
 	if ((m.lcr_h & 0x10) != 0) {
 		switch (m.ifls >> 3 & 7) {
-		case 0:
-			level = 16 / 8;
-			break;
-		case 1:
-			level = 16 / 4;
-			break;
-		case 2:
-			level = 16 / 2;
-			break;
-		case 3:
-			level = 16 * 3 / 4;
-			break;
-		default:
-			level = 16 * 7 / 8;
-			break;
+		case 0: level = 16 / 8; break;
+		case 1: level = 16 / 4; break;
+		case 2: level = 16 / 2; break;
+		case 3: level = 16 * 3 / 4; break;
+		default: level = 16 * 7 / 8; break;
 		}
 	}
 	ris |= m.count >= level ? 0x10 : 0;
@@ -183,28 +173,17 @@ static uint32_t model_read(uint32_t offset)
 	case 0x18:
 		return 0x07u | (m.count == 0 ? 0x10u : 0) | (m.count >= depth ? 0x40u : 0) |
 		       (sink.used == SINK_MAX ? 0x20u : 0x80u);
-	case 0x20:
-		return m.ilpr;
-	case 0x24:
-		return m.ibrd;
-	case 0x28:
-		return m.fbrd;
-	case 0x2c:
-		return m.lcr_h;
-	case 0x30:
-		return m.cr;
-	case 0x34:
-		return m.ifls;
-	case 0x38:
-		return m.imsc;
-	case 0x3c:
-		return model_ris();
-	case 0x40:
-		return model_ris() & m.imsc;
-	case 0x48:
-		return m.dmacr;
-	default:
-		break;
+	case 0x20: return m.ilpr;
+	case 0x24: return m.ibrd;
+	case 0x28: return m.fbrd;
+	case 0x2c: return m.lcr_h;
+	case 0x30: return m.cr;
+	case 0x34: return m.ifls;
+	case 0x38: return m.imsc;
+	case 0x3c: return model_ris();
+	case 0x40: return model_ris() & m.imsc;
+	case 0x48: return m.dmacr;
+	default: break;
 	}
 	if (offset >= 0xfe0 && offset <= 0xffc) {
 		return (uint32_t)(0xb105f00d00141011ull >> (offset - 0xfe0) / 4 * 8) & 0xff;
@@ -225,38 +204,21 @@ static void model_write(uint32_t offset, uint32_t v)
 			m.tx = sink.used + 16 <= SINK_MAX;
 		}
 		break;
-	case 0x20:
-		m.ilpr = v & 0xff;
-		break;
-	case 0x24:
-		m.ibrd = v & 0xffff;
-		break;
-	case 0x28:
-		m.fbrd = v & 0x3f;
-		break;
+	case 0x20: m.ilpr = v & 0xff; break;
+	case 0x24: m.ibrd = v & 0xffff; break;
+	case 0x28: m.fbrd = v & 0x3f; break;
 	case 0x2c:
 		if (((m.lcr_h ^ v) & 0x10) != 0) {
 			m.count = 0;
 		}
 		m.lcr_h = v & 0xff;
 		break;
-	case 0x30:
-		m.cr = v & 0xff87;
-		break;
-	case 0x34:
-		m.ifls = v & 0x3f;
-		break;
-	case 0x38:
-		m.imsc = v & 0x7ff;
-		break;
-	case 0x44:
-		m.tx = m.tx && (v & 0x20) == 0;
-		break;
-	case 0x48:
-		m.dmacr = v & 7;
-		break;
-	default:
-		break;
+	case 0x30: m.cr = v & 0xff87; break;
+	case 0x34: m.ifls = v & 0x3f; break;
+	case 0x38: m.imsc = v & 0x7ff; break;
+	case 0x44: m.tx = m.tx && (v & 0x20) == 0; break;
+	case 0x48: m.dmacr = v & 7; break;
+	default: break;
 	}
 }
 
@@ -269,11 +231,11 @@ static void model_reset(void)
 
 static uint32_t random_offset(void)
 {
-	static const uint16_t busy[] = { 0x00, 0x00, 0x00, 0x18, 0x2c, 0x30, 0x34, 0x38, 0x3c,
-					 0x40, 0x44 };
+	static const uint16_t busy[] = {0x00, 0x00, 0x00, 0x18, 0x2c, 0x30,
+	                                0x34, 0x38, 0x3c, 0x40, 0x44};
 
-	return random() % 4 != 0 ? busy[(size_t)random() % ARRAY_SIZE(busy)] :
-	       (uint32_t)random() % 0x400 * 4;
+	return random() % 4 != 0 ? busy[(size_t)random() % ARRAY_SIZE(busy)]
+	                         : (uint32_t)random() % 0x400 * 4;
 }
 
 static void random_read(uint32_t offset, uint8_t size)
@@ -304,7 +266,7 @@ static void random_write(uint32_t offset, uint8_t size)
 
 static void test_random(void **state)
 {
-	static const uint8_t sizes[] = { 1, 2, 4 };
+	static const uint8_t sizes[] = {1, 2, 4};
 	uint32_t highs = 0, fulls = 0;
 
 	(void)state;
@@ -339,7 +301,8 @@ static void test_random(void **state)
 		}
 	}
 	/* The dice reached what they were to reach. */
-	assert_true(sink.quicks > 1000 && highs > 10000 && fulls > 1000 && machine.vm[2].arch.edges > 10000);
+	assert_true(sink.quicks > 1000 && highs > 10000 && fulls > 1000 &&
+	            machine.vm[2].arch.edges > 10000);
 }
 
 /* Half a FIFO after each transmit interrupt, without a look at FR, loses nothing. */
@@ -418,7 +381,7 @@ static void test_no_interrupt(void **state)
 
 static enum verdict at_ipa(uint64_t ipa_v, uint64_t *value)
 {
-	struct access a = { .addr = ipa_v, .size = 4 };
+	struct access a = {.addr = ipa_v, .size = 4};
 	enum verdict verdict = mmio_access(&machine.vm[2].vcpu[0], &a);
 
 	assert_int_equal(a.addr, ipa_v);
@@ -433,12 +396,8 @@ static void test_frames(void **state)
 		enum verdict verdict;
 		uint32_t value;
 	} rows[] = {
-		{ 0x9000fe0, DONE, 0x11 },
-		{ 0x9000ffc, DONE, 0xb1 },
-		{ 0x9001000, UNKNOWN, 0 },
-		{ 0x8fffffc, UNKNOWN, 0 },
-		{ 0, UNKNOWN, 0 },
-		{ UINT64_MAX - 3, UNKNOWN, 0 },
+		{0x9000fe0, DONE, 0x11}, {0x9000ffc, DONE, 0xb1}, {0x9001000, UNKNOWN, 0},
+		{0x8fffffc, UNKNOWN, 0}, {0, UNKNOWN, 0},         {UINT64_MAX - 3, UNKNOWN, 0},
 	};
 
 	(void)state;
@@ -449,7 +408,7 @@ static void test_frames(void **state)
 		assert_int_equal(value, rows[i].value);
 	}
 	cfg_vm2.console = KZ_CONSOLE_RING;
-	assert_int_equal(at_ipa(0x9000fe0, &(uint64_t){ 0 }), UNKNOWN);
+	assert_int_equal(at_ipa(0x9000fe0, &(uint64_t){0}), UNKNOWN);
 }
 
 int main(void)

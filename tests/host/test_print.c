@@ -31,7 +31,7 @@ void console_pump(uint32_t channel)
 static uint64_t random64(void)
 {
 	uint64_t v = ((uint64_t)(uint32_t)random() << 42) ^ ((uint64_t)(uint32_t)random() << 21) ^
-		     (uint64_t)(uint32_t)random();
+	             (uint64_t)(uint32_t)random();
 
 	return v >> (random() % 64);
 }
@@ -76,7 +76,7 @@ static void both(size_t size, const char *fmt, ...)
 	va_end(ap);
 	if (want_len != got_len || memcmp(want, got, sizeof(want)) != 0) {
 		fail_msg("%s, size %zu: %zu \"%.*s\", C says %zu \"%.*s\"", fmt, size, got_len,
-			 (int)size, got, want_len, (int)size, want);
+		         (int)size, got, want_len, (int)size, want);
 	}
 }
 
@@ -96,8 +96,8 @@ static void test_like_c(void **state)
 			both(size, fmt, random64(), (uint32_t)random64(),
 			     &"0123456789abcdef"[random() % 17], 'a' + random() % 26);
 		} else {
-			both(size, fmt, random64(), (uint32_t)random64(),
-			     (int)random64(), 'a' + random() % 26);
+			both(size, fmt, random64(), (uint32_t)random64(), (int)random64(),
+			     'a' + random() % 26);
 		}
 	}
 }

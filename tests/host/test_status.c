@@ -32,9 +32,10 @@ static void test_status(void **state)
 	bed.vm[0].region[0].size = 512u << 20;
 	bed.vm[1].region[0].size = 8192;
 	host.ticks = 12345678;
-	type("\x1d" "s");
+	type("\035s");
 	term_read();
 	text[term_of("kizami", text)] = '\0';
+	/* clang-format off */
 	assert_string_equal(text,
 "status: board zcu102, GICv2, 4 cores, 3 VMs, console on core 0, up 12.345 s\n"
 "core  owner             level  state\n"
@@ -51,6 +52,7 @@ static void test_status(void **state)
 "linux:1                 0      42       0       0       0       0       0       0       0\n"
 "servo:0                 0       0       0       0       0       0       0       0       0\n"
 "vision:0                0       0       0       0       0       0       0       0       0\n");
+	/* clang-format on */
 }
 
 /* The page stays in one piece, whatever the VMs have to say meanwhile. */
@@ -63,7 +65,7 @@ static void test_status_whole(void **state)
 	for (uint32_t i = 0; i < 100; i++) {
 		put(2, "other\n");
 	}
-	type("\x1d" "s");
+	type("\035s");
 	term_read();
 	first = strstr(term.rows, "[kizami] status:");
 	last = strstr(term.rows, "[kizami] mute:0");

@@ -16,8 +16,8 @@
 #include "arch.h"
 #include "console.h"
 
-#define VMS	3u
-#define CORES	6u
+#define VMS   3u
+#define CORES 6u
 
 static struct {
 	struct kz_cfg cfg;
@@ -101,8 +101,8 @@ static void settle(void)
 
 static int setup(void **state)
 {
-	static const char *const names[VMS] = { "linux", "servo", "raw" };
-	static const uint8_t levels[VMS] = { KZ_NRT, KZ_HRT, KZ_SRT };
+	static const char *const names[VMS] = {"linux", "servo", "raw"};
+	static const uint8_t levels[VMS] = {KZ_NRT, KZ_HRT, KZ_SRT};
 
 	(void)state;
 	host_reset();
@@ -126,8 +126,10 @@ static int setup(void **state)
 		cfg->entry = 0x80000000 + 0x100 * i;
 		cfg->arg = 0x90000000 + i;
 		cfg->region_count = 1;
-		cfg->region[0] = (struct kz_cfg_region){ .ipa = 0x80000000, .pa = HOST_RAM_PA +
-			0x10000 * i, .size = 0x8000, .type = KZ_REGION_RAM };
+		cfg->region[0] = (struct kz_cfg_region){.ipa = 0x80000000,
+		                                        .pa = HOST_RAM_PA + 0x10000 * i,
+		                                        .size = 0x8000,
+		                                        .type = KZ_REGION_RAM};
 		assert_int_equal(vm_init(&machine.vm[i], i, cfg), KZ_OK);
 	}
 	console_init();
@@ -191,14 +193,16 @@ static void test_memory(void **state)
 
 	(void)state;
 	cfg->region_count = 3;
-	cfg->region[1] = (struct kz_cfg_region){ .ipa = 0x40000000, .pa = HOST_RAM_PA + 0x40000,
-						 .size = 0x2000, .type = KZ_REGION_RAM };
-	cfg->region[2] = (struct kz_cfg_region){ .ipa = 0x9000000, .pa = 0x9000000,
-						 .size = 0x1000, .type = KZ_REGION_DEVICE };
+	cfg->region[1] = (struct kz_cfg_region){.ipa = 0x40000000,
+	                                        .pa = HOST_RAM_PA + 0x40000,
+	                                        .size = 0x2000,
+	                                        .type = KZ_REGION_RAM};
+	cfg->region[2] = (struct kz_cfg_region){
+		.ipa = 0x9000000, .pa = 0x9000000, .size = 0x1000, .type = KZ_REGION_DEVICE};
 	cfg->load_count = 3;
-	cfg->load[0] = (struct kz_cfg_load){ .ipa = 0x80003000, .offset = offset, .size = 200 };
-	cfg->load[1] = (struct kz_cfg_load){ .ipa = 0x40000000, .offset = offset, .size = 64 };
-	cfg->load[2] = (struct kz_cfg_load){ .ipa = 0x80001000, .offset = offset, .size = 4096 };
+	cfg->load[0] = (struct kz_cfg_load){.ipa = 0x80003000, .offset = offset, .size = 200};
+	cfg->load[1] = (struct kz_cfg_load){.ipa = 0x40000000, .offset = offset, .size = 64};
+	cfg->load[2] = (struct kz_cfg_load){.ipa = 0x80001000, .offset = offset, .size = 4096};
 	start_all();
 	for (uint32_t round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < 0x8000; i++) {
@@ -284,7 +288,7 @@ static void test_halt(void **state)
 	for (uint32_t i = 0; i < VMS * 2 * 3; i++) {
 		struct vm *vm = &machine.vm[i % VMS];
 		bool restart = i / VMS % 2 != 0;
-		static const uint32_t by[3][VMS] = { { 0, 2, 4 }, { 1, 3, 0 }, { 5, 5, 5 } };
+		static const uint32_t by[3][VMS] = {{0, 2, 4}, {1, 3, 0}, {5, 5, 5}};
 		uint32_t core = by[i / VMS / 2][i % VMS];
 		uint32_t restarts = vm->restarts;
 
@@ -347,7 +351,7 @@ static void test_halt_itself(void **state)
 static void test_devices(void **state)
 {
 	struct kz_console_ring *ring = (void *)(host.ram + 0x20000);
-	struct access a = { .addr = 0x38, .value = 0x7ff, .size = 4, .write = true };
+	struct access a = {.addr = 0x38, .value = 0x7ff, .size = 4, .write = true};
 
 	(void)state;
 	blob.vm[0].console = KZ_CONSOLE_PL011;
@@ -368,7 +372,7 @@ static void test_devices(void **state)
 	vm_halt(&machine.vm[2], true);
 	settle();
 	assert_int_equal(machine.vm[0].arch.line[0], 0);
-	a = (struct access){ .addr = 0x18, .size = 4 };
+	a = (struct access){.addr = 0x18, .size = 4};
 	assert_int_equal(pl011_access(vcpu_of(0), &a), DONE);
 	assert_int_equal(a.value & 0x10, 0x10);
 	memcpy(ring->out, "new\n", 4);
@@ -416,7 +420,7 @@ static void test_last_one_out(void **state)
 
 static void fault(uint32_t core, enum verdict why)
 {
-	struct access a = { .addr = 0x12345678, .size = 4, .write = true };
+	struct access a = {.addr = 0x12345678, .size = 4, .write = true};
 
 	host_become(core);
 	vcpu_fault(vcpu_of(core), &a, why);
@@ -506,7 +510,7 @@ static void check(void)
 			alive += v->state != VCPU_OFF;
 			assert_int_equal(v->state == VCPU_RUNNING, in_guest[vm->cfg->cpu[j]]);
 			assert_int_equal(v->state == VCPU_RUNNING,
-					 v->arch.resets == v->arch.parks + 1);
+			                 v->arch.resets == v->arch.parks + 1);
 			if (v->state != VCPU_OFF && vm->state == VM_HALTING) {
 				assert_true((v->hazard & HAZARD_STOP) != 0);
 			}
@@ -534,20 +538,11 @@ static int act(uint32_t core)
 		return core_run(core);
 	}
 	switch (random() % 5) {
-	case 0:
-		(void)!vcpu_on(&v->vm->vcpu[random() % v->vm->cfg->vcpu_count], 0x77, 0);
-		break;
-	case 1:
-		vcpu_hazard(v, HAZARD_OFF);
-		break;
-	case 2:
-		vm_halt(v->vm, random() % 2 == 0);
-		break;
-	case 3:
-		vcpu_hazard(&v->vm->vcpu[random() % v->vm->cfg->vcpu_count], HAZARD_IRQ);
-		break;
-	default:
-		break;
+	case 0: (void)!vcpu_on(&v->vm->vcpu[random() % v->vm->cfg->vcpu_count], 0x77, 0); break;
+	case 1: vcpu_hazard(v, HAZARD_OFF); break;
+	case 2: vm_halt(v->vm, random() % 2 == 0); break;
+	case 3: vcpu_hazard(&v->vm->vcpu[random() % v->vm->cfg->vcpu_count], HAZARD_IRQ); break;
+	default: break;
 	}
 	return core_exit(core);
 }
