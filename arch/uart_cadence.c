@@ -19,7 +19,7 @@ enum {
 #define REMPTY  BIT(1)
 #define TEMPTY  BIT(3)
 #define TFUL    BIT(4)
-#define INT_ALL 0x1fffu
+#define INT_ALL 0x3fffu
 
 void uart_cadence_init(volatile uint32_t *base)
 {
