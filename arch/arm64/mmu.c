@@ -59,7 +59,7 @@ uint64_t boot_map(uint64_t image)
 	 * The tables were written past the caches: what a loader left there of
 	 * these lines must not come back over them (DDI 0487 D7.4.11).
 	 */
-	for (const char *p = percpu_end; p < _end; p += 64) {
+	for (const char *p = (const char *)pt_pool; p < pt_pool_end(); p += 64) {
 		dc_ivac((uint64_t)p);
 	}
 	dsb_sy();	/* the invalidations before the walks that mmu_on starts */
@@ -121,6 +121,12 @@ void *arch_ptr(pa_t at)
 	return (void *)at.v;	/* mapped where it is */
 }
 
+static inline void zero_line(uint64_t p)
+{
+	dc_zva(p);
+	dc_civac(p);
+}
+
 /* DCZID_EL0.BS is 4 (64 bytes) on every core that we know; others take the slow way. */
 void arch_mem_zero(void *to, uint64_t size)
 {
@@ -128,19 +134,18 @@ void arch_mem_zero(void *to, uint64_t size)
 	uint64_t end = p + size;
 
 	if ((read_dczid_el0() & 0x1f) == 4) {
-		for (; end - p >= 256; p += 256) {
-			dc_zva(p);
-			dc_zva(p + 64);
-			dc_zva(p + 128);
-			dc_zva(p + 192);
-			dc_civac(p);
-			dc_civac(p + 64);
-			dc_civac(p + 128);
-			dc_civac(p + 192);
+		for (; end - p >= 512; p += 512) {
+			zero_line(p);
+			zero_line(p + 64);
+			zero_line(p + 128);
+			zero_line(p + 192);
+			zero_line(p + 256);
+			zero_line(p + 320);
+			zero_line(p + 384);
+			zero_line(p + 448);
 		}
 		for (; p < end; p += 64) {
-			dc_zva(p);
-			dc_civac(p);
+			zero_line(p);
 		}
 	} else {
 		for (; p < end; p += 64) {

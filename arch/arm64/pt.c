@@ -11,13 +11,18 @@
 #define HV_TABLES	24u		/* for the hypervisor's own map */
 
 /* Zeros in the image file: nobody clears them. */
-static uint64_t pool[KZ_PT_PAGES + HV_TABLES][ENTRIES]
+uint64_t pt_pool[KZ_PT_PAGES + HV_TABLES][ENTRIES]
 	__attribute__((aligned(PAGE_SIZE), section(".bss.tables")));
 static uint32_t pool_used;
 
+const char *pt_pool_end(void)
+{
+	return (const char *)pt_pool[pool_used];
+}
+
 uint64_t *pt_alloc(void)
 {
-	return pool_used < ARRAY_SIZE(pool) ? pool[pool_used++] : NULL;
+	return pool_used < ARRAY_SIZE(pt_pool) ? pt_pool[pool_used++] : NULL;
 }
 
 static uint32_t level_shift(uint32_t level)
@@ -40,9 +45,25 @@ static uint64_t *table_below(const struct pt *t, uint64_t *desc)
 	return next;
 }
 
-/* Map as much as one leaf takes; returns its size, or 0 without a table. */
-static uint64_t map_leaf(const struct pt *t, uint64_t va, uint64_t to, uint64_t size,
-			 uint64_t attrs)
+/* Fill leaves of one table from *desc on, as far as size and the table go; returns the bytes. */
+static uint64_t fill(uint64_t *desc, uint64_t index, uint32_t shift, uint64_t to, uint64_t size,
+		     uint64_t attrs)
+{
+	uint64_t n = min_u64(size >> shift, ENTRIES - index);
+
+	/* Bound: the entries of a table; blocks stop where a table is in the way. */
+	for (uint64_t i = 0; i < n; i++) {
+		if (shift != PAGE_SHIFT && (desc[i] & DESC_VALID) != 0) {
+			return i << shift;
+		}
+		desc[i] = (to + (i << shift)) | attrs;
+	}
+	return n << shift;
+}
+
+/* Map as much as leaves of one table take; returns the bytes, or 0 without a table. */
+static uint64_t map_leaves(const struct pt *t, uint64_t va, uint64_t to, uint64_t size,
+			   uint64_t attrs)
 {
 	uint64_t *table = t->root;
 
@@ -50,12 +71,15 @@ static uint64_t map_leaf(const struct pt *t, uint64_t va, uint64_t to, uint64_t 
 	for (uint32_t level = 1; table != NULL; level++) {
 		uint32_t shift = level_shift(level);
 		uint64_t leaf = 1ull << shift;
-		uint64_t *desc = &table[(va >> shift) & (ENTRIES - 1)];
+		uint64_t index = (va >> shift) & (ENTRIES - 1);
+		uint64_t *desc = &table[index];
 
-		if (level == 3 || (size >= leaf && ((va | to) & (leaf - 1)) == 0 &&
-				   (*desc & DESC_VALID) == 0)) {
-			*desc = to | attrs | DESC_VALID | (level == 3 ? DESC_TABLE : 0);
-			return leaf;
+		if (level == 3) {
+			return fill(desc, index, shift, to, size,
+				    attrs | DESC_VALID | DESC_TABLE);
+		}
+		if (size >= leaf && ((va | to) & (leaf - 1)) == 0 && (*desc & DESC_VALID) == 0) {
+			return fill(desc, index, shift, to, size, attrs | DESC_VALID);
 		}
 		table = table_below(t, desc);
 	}
@@ -64,9 +88,9 @@ static uint64_t map_leaf(const struct pt *t, uint64_t va, uint64_t to, uint64_t 
 
 enum kz_err pt_map(const struct pt *t, uint64_t va, uint64_t to, uint64_t size, uint64_t attrs)
 {
-	/* Bound: one turn a leaf. */
+	/* Bound: one turn a table. */
 	while (size != 0) {
-		uint64_t done = map_leaf(t, va, to, size, attrs);
+		uint64_t done = map_leaves(t, va, to, size, attrs);
 
 		if (done == 0) {
 			return KZ_ENOMEM;

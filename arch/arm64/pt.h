@@ -38,4 +38,8 @@ MUST_USE enum kz_err pt_map(const struct pt *t, uint64_t va, uint64_t to, uint64
 /* A zeroed table from the pool, or NULL. */
 uint64_t *pt_alloc(void);
 
+/* The end of what pt_alloc has given out; it starts at pt_pool. */
+const char *pt_pool_end(void);
+extern uint64_t pt_pool[][512];
+
 #endif
