@@ -145,8 +145,14 @@ void gic_init(void)
 	gic.gicc = cfg()->gicc_pa;
 	gic.gich = cfg()->gich_pa;
 	for (uint32_t i = 0; i < cfg()->cpu_count; i++) {
-		gic.affinity[i] = cfg()->mpidr[i] & AFFINITY;
+		uint64_t a = cfg()->mpidr[i] & AFFINITY;
+
+		gic.affinity[i] = a;
 		gic.gicc_id[i] = (uint8_t)BIT(i);	/* corrected by the core itself */
+		/* Aff3, RS, Aff2, Aff1 in 55:48, 47:44, 39:32, 23:16 (IHI 0069 12.2.19). */
+		gic.sgi_value[i] = !gic.v3 ? (uint64_t)BIT(i) << 16 :
+				   (a & 0xff00000000) << 16 | (a & 0xff0000) << 16 |
+				   (a & 0xff00) << 8 | (a & 0xf0) << 40 | BIT64(a & 0xf);
 	}
 	if (gic.v3) {
 		find_redistributors();
@@ -218,6 +224,7 @@ static void init_v2(uint32_t cpu)
 
 	if (id != 0) {			/* RAZ on a uniprocessor (IHI 0048 4.3.12) */
 		gic.gicc_id[cpu] = (uint8_t)id;
+		gic.sgi_value[cpu] = (uint64_t)id << 16;
 	}
 	mmio_write32(gic.gicc + GICC_CTLR, 0);
 	mmio_write32(gic.gicc + GICC_APR, 0);
@@ -289,15 +296,10 @@ void gic_sgi(uint32_t cpu, uint32_t intid)
 {
 	barrier_publish();	/* what the other core shall see before the SGI that makes it look */
 	if (gic.v3) {
-		uint64_t a = gic.affinity[cpu];
-
-		/* ICC_SGI1R_EL1: Aff3, Aff2, Aff1 in 55:48, 39:32, 23:16; INTID in 27:24 (IHI 0069 12.2.19). */
-		write_icc_sgi1r_el1((a & 0xff00000000) << 16 | (a & 0xff0000) << 16 |
-				    (a & 0xff00) << 8 | (uint64_t)intid << 24 | (a & 0xf0) << 40 |
-				    BIT64(a & 0xf));
+		write_icc_sgi1r_el1(gic.sgi_value[cpu] | (uint64_t)intid << 24);
 		isb();		/* the SGI goes out now, not when the pipeline likes */
 	} else {
-		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.gicc_id[cpu] << 16 | intid);
+		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.sgi_value[cpu] | intid);
 	}
 }
 

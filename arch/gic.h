@@ -69,6 +69,7 @@ struct gic {
 	uint64_t gicd, gicc, gich;
 	uint64_t gicr[8];		/* of each core */
 	uint64_t affinity[8];		/* of each core, as IROUTER wants it */
+	uint64_t sgi_value[8];		/* SGI 0 to each core: for ICC_SGI1R_EL1 or GICD_SGIR */
 	uint8_t gicc_id[8];		/* GICv2: bit of each core in ITARGETSR */
 };
 extern struct gic gic;

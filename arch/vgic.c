@@ -379,6 +379,7 @@ void vgic_sync_locked(struct vcpu *v)
 	bool refresh = g->refresh;
 
 	g->refresh = false;
+	g->due = false;
 	lr_reclaim(v);
 	if ((g->hcr & GIC_HCR_LRENPIE) != 0) {
 		end_outside(v);
@@ -447,6 +448,7 @@ void vgic_notify_locked(struct vcpu *v, uint32_t mask, bool refresh)
 			continue;
 		}
 		t->arch.vgic.refresh |= refresh;
+		t->arch.vgic.due = true;
 		if (t == v) {
 			vgic_sync_locked(v);
 		} else if (__atomic_load_n(&t->state, __ATOMIC_RELAXED) == VCPU_RUNNING) {
@@ -570,6 +572,7 @@ void vgic_line(struct vm *vm, uint32_t intid, bool high)
 	if (target < vm->cfg->vcpu_count && ((b->live | b->inlr) & bit) != 0) {
 		struct vcpu *t = &vm->vcpu[target];
 
+		t->arch.vgic.due = true;
 		if (here->vcpu == t && t->state == VCPU_RUNNING) {
 			vgic_sync_locked(t);
 		} else if (__atomic_load_n(&t->state, __ATOMIC_RELAXED) == VCPU_RUNNING) {
@@ -579,14 +582,37 @@ void vgic_line(struct vm *vm, uint32_t intid, bool high)
 	spin_unlock(&vgic->lock);
 }
 
-/* Take an SGI up where lr_quick does not. */
-static NOINLINE void sgi_slow_locked(struct vcpu *v, struct vcpu *t, uint32_t intid)
+/* SGIs that other vCPUs latched here, each from one sender, into list registers. */
+static bool attend_sgis_locked(struct vcpu *v)
 {
-	t->arch.vgic.bank.latch |= BIT(intid);
-	if (!gic.v3) {
-		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
+	struct vgic_cpu *g = &v->arch.vgic;
+	struct vgic_bank *b = &g->bank;
+
+	/* Bound: the SGIs. */
+	for (uint32_t set = b->latch & b->live; set != 0; set &= set - 1) {
+		uint32_t intid = (uint32_t)__builtin_ctz(set);
+		uint32_t sources = intid < GIC_SGIS ? g->sgi_source[intid] : 0;
+		uint32_t source = sources != 0 ? (uint32_t)__builtin_ctz(sources) : 0;
+
+		if (intid >= GIC_SGIS || (sources & (sources - 1)) != 0 ||
+		    !lr_quick(v, b, intid, false, source)) {
+			return false;
+		}
+		b->latch &= ~BIT(intid);
+		g->sgi_source[intid] = 0;
 	}
-	vgic_notify_locked(v, BIT(t->id), false);
+	return true;
+}
+
+void vgic_attend(struct vcpu *v)
+{
+	struct vgic *vgic = &v->vm->arch.vgic;
+
+	spin_lock(&vgic->lock);
+	if (v->arch.vgic.due || !attend_sgis_locked(v)) {
+		vgic_sync_locked(v);
+	}
+	spin_unlock(&vgic->lock);
 }
 
 void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
@@ -602,9 +628,18 @@ void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
 		if (gic.v3 && ((b->group1 & BIT(intid)) != 0) != group1) {
 			continue;	/* IHI 0069 4.6.2: the other group's SGI */
 		}
-		if (t != v || (b->latch & BIT(intid)) != 0 ||
-		    !lr_quick(v, b, intid, false, v->id)) {
-			sgi_slow_locked(v, t, intid);
+		if (t == v && (b->latch & BIT(intid)) == 0 &&
+		    lr_quick(v, b, intid, false, v->id)) {
+			continue;
+		}
+		b->latch |= BIT(intid);
+		if (!gic.v3) {
+			t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
+		}
+		if (t == v) {
+			vgic_sync_locked(v);
+		} else if (__atomic_load_n(&t->state, __ATOMIC_RELAXED) == VCPU_RUNNING) {
+			vcpu_hazard(t, HAZARD_IRQ);
 		}
 	}
 	spin_unlock(&vm->arch.vgic.lock);

@@ -51,6 +51,7 @@ struct vgic_cpu {
 	uint32_t lr_level;	/* of these: for a line that is high */
 	uint32_t hcr;		/* GIC_HCR_ bits in force */
 	bool refresh;		/* take everything pending back and choose anew */
+	bool due;		/* more changed than an SGI that was latched */
 	uint16_t lr_intid[VGIC_LRS];
 	uint8_t lr_source[VGIC_LRS];	/* GICv2 SGI */
 	uint8_t sgi_source[16];	/* GICv2: who has an SGI pending here, a bit each */
@@ -86,8 +87,10 @@ bool vgic_is_pending(struct vcpu *v);
 
 /* The physical twin of `intid` fired and its priority is dropped. Own core. */
 void vgic_hw_irq(struct vcpu *v, uint32_t intid);
-/* Bring the list registers up to date: HAZARD_IRQ, maintenance. Own core. */
+/* Bring the list registers up to date: maintenance, and before the first entry. Own core. */
 void vgic_sync(struct vcpu *v);
+/* HAZARD_IRQ: as vgic_sync, or less if only SGIs came. Own core. */
+void vgic_attend(struct vcpu *v);
 /* A line of an emulated device. Any core. */
 void vgic_line(struct vm *vm, uint32_t intid, bool high);
 /* Raise an SGI on the vCPUs in `targets`, a bit each. Own core of v, the sender. */

@@ -354,6 +354,11 @@ struct vcpu *trap_irq(struct vcpu *v)
 		v->exits[EXIT_IRQ]++;
 		return finish(v);
 	}
+	if (intid == GIC_SGI_KICK) {
+		gic_quick_dir(v3, iar);
+		v->exits[EXIT_KICK]++;
+		return vcpu_work(v);
+	}
 	return irq_long(v, (uint32_t)iar);
 }
 

@@ -230,7 +230,7 @@ void arch_vcpu_park(struct vcpu *v)
 void arch_vcpu_sync(struct vcpu *v)
 {
 	if (!v->vm->arch.hrt) {
-		vgic_sync(v);
+		vgic_attend(v);
 	}
 }
 
