@@ -41,6 +41,8 @@ static const uint16_t writable[PL011_REGS] = {
 
 static const uint8_t ids[8] = {0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
+static uint8_t rx[KZ_VMS_MAX][PL011_RX]; /* typed, not read; under uart.lock */
+
 /* ---- All with u->lock held ---- */
 
 static uint32_t fifo_depth(const struct pl011 *u)
@@ -79,12 +81,14 @@ static NOINLINE void irq_update(struct vm *vm)
 	}
 }
 
-static bool rx_push(struct pl011 *u, uint8_t c)
+static bool rx_push(struct vm *vm, uint8_t c)
 {
+	struct pl011 *u = &vm->uart;
+
 	if (u->rx_count == PL011_RX) {
 		return false;
 	}
-	u->rx[(u->rx_head + u->rx_count++) % PL011_RX] = c;
+	rx[vm->id][(u->rx_head + u->rx_count++) % PL011_RX] = c;
 	return true;
 }
 
@@ -96,7 +100,7 @@ static uint32_t rx_pop(struct vm *vm)
 	if (u->rx_count == 0) {
 		return 0;
 	}
-	c = u->rx[u->rx_head];
+	c = rx[vm->id][u->rx_head];
 	u->rx_head = (uint16_t)((u->rx_head + 1u) % PL011_RX);
 	u->rx_count--;
 	irq_update(vm);
@@ -154,7 +158,7 @@ static bool dr_write(struct vm *vm, uint8_t c)
 	bool pump = false;
 
 	if (UNLIKELY((REG(u, CR) & CR_LBE) != 0)) {
-		(void)rx_push(u, c);
+		(void)rx_push(vm, c);
 		u->ris |= INT_TX;
 	} else if (LIKELY(console_quick(vm->id, c))) {
 		if (LIKELY((u->ris & INT_TX) != 0)) {
@@ -235,7 +239,7 @@ bool pl011_input(struct vm *vm, uint8_t c)
 	bool taken;
 
 	spin_lock(&vm->uart.lock);
-	taken = rx_push(&vm->uart, c);
+	taken = rx_push(vm, c);
 	irq_update(vm);
 	spin_unlock(&vm->uart.lock);
 	return taken;

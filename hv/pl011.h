@@ -10,9 +10,9 @@
 struct vm;
 struct vcpu;
 
-#define PL011_FIFO 16u  /* bytes of the receive FIFO that the guest sees */
-#define PL011_RX   256u /* bytes that wait behind it: pasted text outruns a guest */
-#define PL011_REGS 11u  /* plain registers: offsets 0x20 to 0x48 */
+#define PL011_FIFO 16u   /* bytes of the receive FIFO that the guest sees */
+#define PL011_RX   2048u /* bytes that wait behind it: pasted text outruns a guest */
+#define PL011_REGS 11u   /* plain registers: offsets 0x20 to 0x48 */
 
 struct pl011 {
 	struct spinlock lock; /* all below; taken before the lock of the interrupt model */
@@ -20,7 +20,6 @@ struct pl011 {
 	bool line;    /* interrupt line, as last driven */
 	uint16_t ris; /* raw interrupt status */
 	uint16_t reg[PL011_REGS];
-	uint8_t rx[PL011_RX];
 };
 
 /* As after reset, input dropped, line low. Any core; the VM does not run. */

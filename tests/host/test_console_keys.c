@@ -76,7 +76,7 @@ static void test_paste(void **state)
 		host_type((uint8_t)('a' + i % 26));
 	}
 	for (uint32_t i = 0; host.in_len != 0; i++) {
-		assert_true(i < 10);
+		assert_true(i < 100);
 		hv_uart_irq();
 	}
 	for (uint32_t i = 0; i < PL011_RX; i++) {
