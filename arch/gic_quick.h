@@ -7,6 +7,7 @@
 #ifndef GIC_QUICK_H
 #define GIC_QUICK_H
 
+#include <barrier.h>
 #include <sysreg.h>
 #include "gic.h"
 
@@ -36,6 +37,18 @@ static inline void gic_quick_dir(bool v3, uint64_t iar)
 		write_icc_dir_el1(iar);
 	} else {
 		mmio_write32(gic.gicc + GICC_DIR_AT, (uint32_t)iar);
+	}
+}
+
+/* SGI GIC_SGI_KICK to a core; what was written to memory before is visible to it. */
+static inline void gic_quick_kick(bool v3, uint32_t cpu)
+{
+	barrier_publish();		/* what the core shall see before the SGI that makes it look */
+	if (v3) {
+		write_icc_sgi1r_el1(gic.sgi_value[cpu]);
+		isb();			/* the SGI goes out now, not when the pipeline likes */
+	} else {
+		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.sgi_value[cpu]);
 	}
 }
 

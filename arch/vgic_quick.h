@@ -45,23 +45,102 @@ static inline bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool v3, boo
 	return true;
 }
 
-/* ICC_SGI1R_EL1 = value, for the sender alone (IHI 0069 12.2.19). Own core; GICv3, not HRT. */
+/*
+ * Raise SGI intid of t, another vCPU of v's VM, and call its core; if it is off,
+ * it finds the SGI when it starts. Own core of v, the sender.
+ */
+static inline bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32_t intid, bool v3)
+{
+	struct spinlock *lock = &v->vm->arch.vgic.lock;
+	struct vgic_bank *b = &t->arch.vgic.bank;
+
+	if (v3 && (b->group1 >> intid & 1) == 0) {
+		return false;
+	}
+	spin_lock(lock);
+	b->latch |= BIT(intid);
+	if (!v3) {
+		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
+	}
+	spin_unlock(lock);
+	if ((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) & HAZARD_IRQ) == 0) {
+		gic_quick_kick(v3, t->core);
+	}
+	return true;
+}
+
+/* An SGI to one vCPU, as both versions have it. */
+static inline bool vgic_quick_sgi(struct vcpu *v, uint32_t targets, uint32_t intid, bool v3)
+{
+	uint32_t t = (uint32_t)__builtin_ctz(targets | BIT(31));
+
+	if (targets == BIT(v->id)) {
+		return (!v3 || (v->arch.vgic.bank.group1 >> intid & 1) != 0) &&
+		       vgic_quick_again(v, intid, v3, false, v->id);
+	}
+	return targets == BIT(t) && (targets & v->vm->arch.vgic.vcpus) != 0 &&
+	       vgic_quick_post(v, &v->vm->vcpu[t], intid, v3);
+}
+
+/*
+ * ICC_SGI1R_EL1 = value (IHI 0069 12.2.19). Own core of v, the sender; GICv3. An HRT
+ * guest's bank has no group 1 and its hcr is 0: it takes the long way.
+ */
 static inline bool vgic_quick_sgi1r(struct vcpu *v, uint64_t value)
 {
 	uint32_t intid = (uint32_t)(value >> 24) & 0xf;
 
 	/* INTID and target list, nothing else: no IRM, affinity or range. */
-	return (value & ~0x0f00ffffull) == 0 && value % BIT(16) == BIT(v->id) &&
-	       (v->arch.vgic.bank.group1 >> intid & 1) != 0 &&
-	       vgic_quick_again(v, intid, true, false, 0);
+	return (value & ~0x0f00ffffull) == 0 &&
+	       vgic_quick_sgi(v, (uint32_t)value & 0xffff, intid, true);
 }
 
-/* GICD_SGIR = value, for the sender alone (IHI 0048 4.3.15). Own core; GICv2, not HRT. */
+/* GICD_SGIR = value (IHI 0048 4.3.15). Own core of v, the sender; GICv2, not HRT. */
 static inline bool vgic_quick_sgir(struct vcpu *v, uint32_t value)
 {
-	bool self = value >> 24 == 2 || value >> 16 == BIT(v->id);	/* filter, or target list */
+	uint32_t targets = value >> 24 == 2 ? BIT(v->id) :
+			   value >> 24 == 0 ? value >> 16 & 0xff : 0;	/* filter, or target list */
 
-	return self && vgic_quick_again(v, value & 0xf, false, false, v->id);
+	return vgic_quick_sgi(v, targets, value & 0xf, false);
+}
+
+/*
+ * HAZARD_IRQ, when all that came is one SGI from one sender, and its list
+ * register is empty. Own core.
+ */
+static inline bool vgic_quick_attend(struct vcpu *v, bool v3)
+{
+	struct spinlock *lock = &v->vm->arch.vgic.lock;
+	struct vgic_cpu *g = &v->arch.vgic;
+	struct vgic_bank *b = &g->bank;
+	bool done = false;
+	uint32_t set;
+
+	spin_lock(lock);
+	set = b->latch & b->live & (BIT(GIC_SGIS) - 1);
+	if (LIKELY(!g->due && (set & (set - 1)) == 0 &&
+		   (b->inlr & ~b->active & set) != 0 && g->hcr == GIC_HCR_EN)) {
+		uint32_t intid = (uint32_t)__builtin_ctz(set);
+		uint32_t i = b->lr[intid];
+		uint32_t sources = v3 ? 0 : g->sgi_source[intid];
+
+		if (LIKELY(i < GIC_QUICK_LRS && (gic_quick_empty(v3) >> i & 1) != 0 &&
+			   (sources & (sources - 1)) == 0)) {
+			uint32_t source = v3 ? 0 : (uint32_t)__builtin_ctz(sources);
+
+			if (!v3) {
+				g->sgi_source[intid] = 0;
+				g->lr_source[i] = (uint8_t)source;
+			}
+			b->latch &= ~set;
+			b->fresh &= ~set;
+			gic_quick_lr(v3, i, intid, b->prio[intid], b->group1 >> intid & 1, false,
+				     source);
+			done = true;
+		}
+	}
+	spin_unlock(lock);
+	return done;
 }
 
 /* Read a word at `offset` of the distributor. */

@@ -19,6 +19,7 @@ enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg)
 		v->vm = vm;
 		v->id = i;
 		v->cpu = arch_cpu(cfg->cpu[i]);
+		v->core = cfg->cpu[i];
 		v->cpu->vcpu = v;
 	}
 	return arch_vm_init(vm);

@@ -30,6 +30,7 @@ struct vcpu {
 	struct vm *vm;
 	struct percpu *cpu;		/* the core it lives on, for good */
 	uint32_t id;			/* index in its VM */
+	uint32_t core;			/* cpu->id */
 	uint32_t hazard;		/* atomic */
 	enum vcpu_state state;		/* atomic; OFF -> READY under vm->lock, the rest by its core */
 	uint64_t entry, arg;		/* of the start that READY asks for */

@@ -202,12 +202,6 @@ static NOINLINE struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 	return finish(v);
 }
 
-static NOINLINE struct vcpu *sgi1r(struct vcpu *v, uint64_t value)
-{
-	vgic_sgi_register(v, value, true);
-	return finish(v);
-}
-
 /* A register that the instruction names: 31 is zero. */
 static inline uint64_t reg_read(const struct vcpu *v, uint32_t rt)
 {
@@ -262,14 +256,19 @@ struct vcpu *trap_sync(struct vcpu *v, uint64_t esr)
 		write_elr_el2(read_elr_el2() + 4);
 		return finish(v);
 	}
-	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R && !v->vm->arch.hrt)) {
-		uint64_t value = reg_read(v, (uint32_t)esr >> 5 & 31);
+	return ESR_EC(esr) == EC_DABT ? data_abort(v, esr) : other_sync(v, esr);
+}
 
+struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
+{
+	/* An SGI (GICv3): the one trapped register on a hot path. */
+	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R &&
+		   vgic_quick_sgi1r(v, reg_read(v, (uint32_t)esr >> 5 & 31)))) {
 		v->exits[EXIT_SYSREG]++;
 		write_elr_el2(read_elr_el2() + 4);
-		return vgic_quick_sgi1r(v, value) ? finish(v) : sgi1r(v, value);
+		return finish(v);
 	}
-	return ESR_EC(esr) == EC_DABT ? data_abort(v, esr) : other_sync(v, esr);
+	return other_sync(v, esr);
 }
 
 struct vcpu *trap_serror(struct vcpu *v)
@@ -340,6 +339,12 @@ static NOINLINE struct vcpu *irq_long(struct vcpu *v, uint32_t iar)
 	return finish(v);
 }
 
+static NOINLINE struct vcpu *attend_long(struct vcpu *v)
+{
+	vgic_attend(v);
+	return finish(v);
+}
+
 struct vcpu *trap_irq(struct vcpu *v)
 {
 	bool v3 = gic.v3;
@@ -350,14 +355,21 @@ struct vcpu *trap_irq(struct vcpu *v)
 		return other_irq(v, intid);
 	}
 	gic_quick_eoi(v3, iar);
-	if (LIKELY(intid < GIC_PRIVATE && vgic_quick_again(v, intid, v3, true, 0))) {
+	if (LIKELY(intid >= GIC_SGIS && intid < GIC_PRIVATE) &&
+	    LIKELY(vgic_quick_again(v, intid, v3, true, 0))) {
 		v->exits[EXIT_IRQ]++;
 		return finish(v);
 	}
 	if (intid == GIC_SGI_KICK) {
+		uint32_t only = HAZARD_IRQ;
+
 		gic_quick_dir(v3, iar);
 		v->exits[EXIT_KICK]++;
-		return vcpu_work(v);
+		if (LIKELY(__atomic_compare_exchange_n(&v->hazard, &only, 0, false,
+						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))) {
+			return vgic_quick_attend(v, v3) ? v : attend_long(v);
+		}
+		return finish(v);
 	}
 	return irq_long(v, (uint32_t)iar);
 }

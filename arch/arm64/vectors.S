@@ -4,9 +4,9 @@
  * instructions sequences that C cannot say: SMC and the guest's FP registers.
  *
  * While a guest runs, SP_EL2 is its struct vcpu. A short exit (calls and
- * interrupts) saves what the procedure call standard lets C destroy; C keeps
- * the rest. A long exit saves all, because an emulated instruction may name any
- * register. The hypervisor is built with -ffixed-x18. ELR_EL2 and SPSR_EL2 stay
+ * interrupts, most accesses) saves what the procedure call standard lets C
+ * destroy; C keeps the rest. A long exit saves all, because the instruction to be
+ * emulated names one of the others, or a report may want them. The hypervisor is built with -ffixed-x18. ELR_EL2 and SPSR_EL2 stay
  * where they are: EL2 takes no exception of its own that it survives.
  */
 #include "layout.h"
@@ -113,8 +113,32 @@ exit_sync:
 	lsr	w2, w1, #26		/* ESR_EL2.EC, D19.2.37 */
 	sub	w2, w2, #0x16		/* HVC and SMC in AArch64 state: 0x16, 0x17 */
 	cmp	w2, #1
-	b.hi	exit_long
+	b.hi	exit_other
 	bl	trap_call
+	mov	sp, x0
+	restore_short
+	eret
+
+	/*
+	 * The instruction's register, ISS.Rt of a trapped MSR or MRS (EC 0x18) and
+	 * ISS.SRT of a data abort (0x24): if it is one that is saved, that will do.
+	 */
+exit_other:
+	cmp	w2, #(0x18 - 0x16)
+	b.ne	1f
+	ubfx	w3, w1, #5, #5
+	cmp	w3, #17
+	b.hi	exit_long
+	bl	trap_sysreg
+	mov	sp, x0
+	restore_short
+	eret
+1:	cmp	w2, #(0x24 - 0x16)
+	ubfx	w3, w1, #16, #5
+	b.ne	exit_long
+	cmp	w3, #17
+	b.hi	exit_long
+	bl	trap_sync
 	mov	sp, x0
 	restore_short
 	eret

@@ -18,6 +18,7 @@ extern char vectors[];
 /* Called by the vectors with the vCPU that left; they return the one to go on with. */
 struct vcpu *trap_call(struct vcpu *v, uint64_t esr);
 struct vcpu *trap_sync(struct vcpu *v, uint64_t esr);
+struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr);	/* or trap_sync */
 struct vcpu *trap_irq(struct vcpu *v);
 struct vcpu *trap_serror(struct vcpu *v);
 /* An exception taken from EL2 itself; vector is its index in the table. */
