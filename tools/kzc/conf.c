@@ -333,3 +333,28 @@ bool conf_rate(const char *text, uint64_t *out)
 	*out *= factor;
 	return true;
 }
+
+bool conf_clock(struct mem *mem, const char *text, const char **node, const char **which,
+                uint64_t *rate)
+{
+	const char *eq = strrchr(text, '=');
+	const char *value;
+	size_t len;
+
+	if (eq == NULL) {
+		return false;
+	}
+	value = eq + 1 + strspn(eq + 1, " \t");
+	if (!conf_rate(mem_strndup(mem, value, strcspn(value, " \t")), rate) || (*rate == 0) ||
+	    (*rate > UINT32_MAX)) {
+		return false;
+	}
+	text += strspn(text, " \t");
+	len = strcspn(text, " \t=");
+	*node = mem_strndup(mem, text, len);
+	text += len + strspn(text + len, " \t");
+	len = strcspn(text, " \t=");
+	*which = mem_strndup(mem, text, len);
+	text += len + strspn(text + len, " \t");
+	return (text == eq) && ((*node)[0] != '\0');
+}

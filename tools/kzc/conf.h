@@ -55,4 +55,11 @@ bool conf_size(const char *text, uint64_t *out);
 /* conf_rate - a frequency in Hz; K, M and G are powers of 1000, "Hz" may follow. */
 bool conf_rate(const char *text, uint64_t *out);
 
+/*
+ * conf_clock - "NODE = RATE" or "NODE WHICH = RATE", taken apart; which is "" when it is not
+ * there. False when it is neither, or when the rate is 0 or beyond 32 bits.
+ */
+bool conf_clock(struct mem *mem, const char *text, const char **node, const char **which,
+                uint64_t *rate);
+
 #endif

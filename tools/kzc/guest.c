@@ -7,6 +7,8 @@
 
 #define IMAGE_MAGIC 0x644d5241u /* "ARM\x64" at 56: Documentation/arm64/booting.rst */
 
+#define OLD_TEXT_OFFSET 0x80000u /* of kernels that do not know their size */
+
 /* A little-endian number at an offset that lies within the file. */
 static uint64_t get_le(const struct bytes *f, size_t at, unsigned size)
 {
@@ -69,7 +71,7 @@ static void linux_read(struct vm *vm, const struct bytes *f)
 	struct piece *p = piece_add(vm, "image", f->data, f->size);
 
 	vm->kind = GUEST_LINUX;
-	p->at = get_le(f, 8, 8);
+	p->at = (run == 0) ? OLD_TEXT_OFFSET : get_le(f, 8, 8);
 	p->run_size = (run > f->size) ? run : f->size;
 	vm->entry_at = p->at;
 }

@@ -105,32 +105,6 @@ static void left_out_add(struct pass *p, const char *name)
 
 /* ---- Clocks ---- */
 
-/* "NODE [WHICH] = RATE" taken apart; false when it is not that. */
-static bool clock_parse(struct mem *mem, const char *text, const char **node, const char **which,
-                        uint64_t *rate)
-{
-	const char *eq = strrchr(text, '=');
-	const char *value;
-	size_t len;
-
-	if (eq == NULL) {
-		return false;
-	}
-	value = eq + 1 + strspn(eq + 1, " \t");
-	if (!conf_rate(mem_strndup(mem, value, strcspn(value, " \t")), rate) || (*rate == 0) ||
-	    (*rate > UINT32_MAX)) {
-		return false;
-	}
-	text += strspn(text, " \t");
-	len = strcspn(text, " \t=");
-	*node = mem_strndup(mem, text, len);
-	text += len + strspn(text + len, " \t");
-	len = strcspn(text, " \t=");
-	*which = mem_strndup(mem, text, len);
-	text += len + strspn(text + len, " \t");
-	return (text == eq) && ((*node)[0] != '\0');
-}
-
 /* The VM's word on a clock: by the device's name, and the clock's where it is given. */
 static uint64_t rate_of_vm(const struct pass *p, const char *clock)
 {
@@ -141,7 +115,7 @@ static uint64_t rate_of_vm(const struct pass *p, const char *clock)
 		const char *which;
 		uint64_t r;
 
-		if (clock_parse(&p->s->mem, p->vm->conf->clocks.item[i].s, &node, &which, &r) &&
+		if (conf_clock(&p->s->mem, p->vm->conf->clocks.item[i].s, &node, &which, &r) &&
 		    (strcmp(node, p->dev->name) == 0) &&
 		    ((which[0] == '\0') ? (rate == 0) : (strcmp(which, clock) == 0))) {
 			rate = r;
@@ -165,7 +139,7 @@ static uint64_t rate_of_board(const struct pass *p, int provider, uint32_t numbe
 		uint64_t r;
 		uint64_t n;
 
-		if (clock_parse(&p->s->mem, b->clocks.item[i].s, &node, &which, &r) &&
+		if (conf_clock(&p->s->mem, b->clocks.item[i].s, &node, &which, &r) &&
 		    (strcmp(node, name) == 0) && conf_number(which, &n) && (n == number)) {
 			return r;
 		}
@@ -383,7 +357,7 @@ static void clocks_check(struct sys *s, const struct vm *vm)
 		for (unsigned k = 0; k < vm->device_count; k++) {
 			names[k] = vm->device[k].name;
 		}
-		if (!clock_parse(&s->mem, item->s, &node, &which, &rate)) {
+		if (!conf_clock(&s->mem, item->s, &node, &which, &rate)) {
 			diag_error(&s->diag, item->line,
 			           "clocks has '%s': it is \"DEVICE = RATE\" or "
 			           "\"DEVICE CLOCK = RATE\", the rate such as 100M, below 4G",

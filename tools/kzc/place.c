@@ -449,6 +449,13 @@ static void trees_make(struct sys *s)
 			place_vm(s, vm);
 			parts_check(s, vm);
 		}
+		if ((vm->conf->dtb.s != NULL) && (vm->ramdisk >= 0)) {
+			diag_note(&s->diag, vm->conf->dtb.line,
+			          "the ramdisk is at 0x%llx, 0x%llx bytes: "
+			          "that must be in /chosen of %s",
+			          (unsigned long long)vm->piece[vm->ramdisk].ipa,
+			          (unsigned long long)vm->piece[vm->ramdisk].size, vm->conf->dtb.s);
+		}
 		if (vm->conf->dtb.s == NULL) {
 			struct bytes tree = tree_make(s, vm);
 			struct piece *p = &vm->piece[vm->tree];
