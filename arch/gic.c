@@ -97,13 +97,22 @@ void gic_reset_irq(uint32_t cpu, uint32_t intid)
 	set_priority(cpu, intid, GIC_PRIORITY);
 }
 
+void gic_config(uint32_t intid, uint32_t mask, uint32_t value)
+{
+	/* Interrupts of several VMs share a word: one change at a time. */
+	static struct spinlock lock;
+	uint64_t at = gic.gicd + GICD_ICFGR + intid / 16 * 4;
+
+	spin_lock(&lock);
+	mmio_write32(at, (mmio_read32(at) & ~mask) | (value & mask));
+	spin_unlock(&lock);
+}
+
 void gic_set_edge(uint32_t intid, bool edge)
 {
-	uint64_t at = gic.gicd + GICD_ICFGR + intid / 16 * 4;
 	uint32_t bit = 2u << intid % 16 * 2;
-	uint32_t v = mmio_read32(at);
 
-	mmio_write32(at, edge ? v | bit : v & ~bit);
+	gic_config(intid, bit, edge ? bit : 0);
 }
 
 void gic_route(uint32_t intid, uint32_t cpu)
@@ -181,12 +190,22 @@ void gic_init(void)
 
 /* ---- This core's interface ---- */
 
+/* No SGI of earlier is left to this core: version 2 has registers of their own for that. */
+static void clear_sgis(uint32_t cpu)
+{
+	mmio_write32(gic_frame(cpu, 0) + GICD_ICPENDR, BIT(GIC_SGIS) - 1);
+	for (uint32_t i = 0; !gic.v3 && i < GIC_SGIS; i += 4) {
+		mmio_write32(gic.gicd + GICD_CPENDSGIR + i, ~0u);
+	}
+}
+
 static void init_private(uint32_t cpu)
 {
 	uint64_t frame = gic_frame(cpu, 0);
 
 	mmio_write32(frame + GICD_ICENABLER, ~0u);
 	mmio_write32(frame + GICD_ICPENDR, ~0u);
+	clear_sgis(cpu);
 	mmio_write32(frame + GICD_ICACTIVER, ~0u);
 	if (gic.v3) {
 		mmio_write32(frame + GICD_IGROUPR, ~0u);
@@ -253,12 +272,16 @@ void gic_lend_cpu(uint32_t cpu, bool sgi_direct)
 	gic_enable(cpu, GIC_SGI_KICK, false);
 	gic_enable(cpu, cfg()->maint_intid, false);
 	gic_enable(cpu, cfg()->htimer_intid, false);
+	clear_sgis(cpu);
 	if (gic.v3) {
 		write_icc_igrpen1_el1(0);
 		write_icc_pmr_el1(0);
 		write_icc_ctlr_el1(0);
-		/* What reaches foreign cores traps: ICC_SGI1R_EL1 and its kin (IHI 0069 12.4.12, TC). */
-		gic_hcr_write(sgi_direct ? 0 : GIC_HCR_TC);
+		/*
+		 * What reaches foreign cores traps: ICC_SGI1R_EL1 and its kin (TC). So does group 0
+		 * (TALL0), which no guest has and which may be the firmware's (IHI 0069 12.4.12).
+		 */
+		gic_hcr_write(GIC_HCR_TALL0 | (sgi_direct ? 0 : GIC_HCR_TC));
 	} else {
 		for (uint32_t i = 0; i < GIC_SGIS; i++) {
 			gic_enable(cpu, i, true);	/* where it can be switched, a guest expects it on */

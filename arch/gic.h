@@ -62,6 +62,7 @@ struct lr {
 #define GIC_HCR_LRENPIE	BIT(2)
 #define GIC_HCR_NPIE	BIT(3)
 #define GIC_HCR_TC	BIT(10)		/* version 3 only */
+#define GIC_HCR_TALL0	BIT(11)		/* version 3 only */
 
 struct gic {
 	bool v3;
@@ -110,6 +111,8 @@ void gic_deactivate(uint32_t cpu, uint32_t intid);
 /* Off, not pending, not active, at GIC_PRIORITY. */
 void gic_reset_irq(uint32_t cpu, uint32_t intid);
 void gic_set_edge(uint32_t intid, bool edge);
+/* Change the bits of mask in the GICD_ICFGR word of SPI intid. Any core. */
+void gic_config(uint32_t intid, uint32_t mask, uint32_t value);
 void gic_route(uint32_t intid, uint32_t cpu);
 
 /* The frame that has the registers of `intid` for core `cpu`: distributor or SGI frame. */

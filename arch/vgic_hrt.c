@@ -12,9 +12,6 @@
 #define ROUTER_LINES	(GICD_IROUTER + 8 * KZ_INTID_MAX)
 #define CTLR_V3		0x50u		/* ARE, DS */
 
-/* Registers that several interrupts share are read, changed and written back: one at a time. */
-static struct spinlock hardware;
-
 /* Bits of `bank` (INTIDs / 32) that are the guest's on vCPU `owner`. */
 static uint32_t owned(const struct vcpu *owner, uint32_t bank)
 {
@@ -78,9 +75,7 @@ static void config_access(const struct vcpu *owner, uint32_t offset, struct acce
 	if (!a->write) {
 		a->value = mmio_read32(at) & mask;
 	} else if (intid >= GIC_PRIVATE) {
-		spin_lock(&hardware);
-		mmio_write32(at, (mmio_read32(at) & ~mask) | ((uint32_t)a->value & mask));
-		spin_unlock(&hardware);
+		gic_config(intid, mask, (uint32_t)a->value);
 	}
 }
 

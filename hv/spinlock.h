@@ -36,7 +36,8 @@ static inline void spin_unlock(struct spinlock *l)
 {
 	uint16_t *owner = (uint16_t *)&l->word;
 
-	__atomic_store_n(owner, (uint16_t)(*owner + 1), __ATOMIC_RELEASE);
+	__atomic_store_n(owner, (uint16_t)(__atomic_load_n(owner, __ATOMIC_RELAXED) + 1),
+			 __ATOMIC_RELEASE);
 }
 
 #endif

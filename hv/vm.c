@@ -168,7 +168,7 @@ struct vcpu *vcpu_work(struct vcpu *v)
 
 /* ---- Memory of a VM that starts ---- */
 
-/* Zero [from, to) of a region, at most 2 MiB at a time so that the core stays answerable. */
+/* Zero [from, to) of a region. */
 static void scrub(const struct kz_cfg_region *r, uint64_t from, uint64_t to)
 {
 	if (from < to) {
@@ -227,7 +227,8 @@ static void vm_load(struct vm *vm)
 	vm->fresh = false;
 }
 
-void vcpu_run(struct percpu *cpu)
+/* Wait until the core's vCPU is to start, and make it so. */
+static struct vcpu *vcpu_wait(struct percpu *cpu)
 {
 	struct vcpu *v = cpu->vcpu;
 
@@ -241,7 +242,19 @@ void vcpu_run(struct percpu *cpu)
 	arch_vcpu_reset(v, v->entry, v->arg);
 	__atomic_store_n(&v->state, VCPU_RUNNING, __ATOMIC_RELAXED);
 	arch_vcpu_sync(v);
-	arch_vcpu_enter(vcpu_work(v));
+	return v;
+}
+
+void vcpu_run(struct percpu *cpu)
+{
+	struct vcpu *v = vcpu_wait(cpu);
+
+	/* Bound: none; a turn for each start that a stop overtook. */
+	while ((__atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE) & (HAZARD_STOP | HAZARD_OFF)) != 0) {
+		vcpu_off(v);
+		v = vcpu_wait(cpu);
+	}
+	arch_vcpu_enter(v);
 }
 
 /* ---- Faults ---- */

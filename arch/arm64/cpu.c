@@ -56,6 +56,24 @@ void boot_main(uint64_t image_pa)
 	hv_main(cfg, image_pa, avail);
 }
 
+/* Input comes to the console core, unless a guest owns its interrupts: then nobody listens. */
+static void uart_listen(const struct kz_cfg_machine *m)
+{
+	bool lent = false;
+
+	for (uint32_t i = 0; i < machine.cfg->vm_count; i++) {
+		const struct kz_cfg_vm *vm = cfg_vm(machine.cfg, i);
+
+		for (uint32_t j = 0; j < vm->vcpu_count; j++) {
+			lent |= vm->level == KZ_HRT && vm->cpu[j] == m->console_cpu;
+		}
+	}
+	if (m->uart != KZ_UART_NONE && !lent) {
+		gic_route(m->uart_intid, m->console_cpu);
+		gic_enable(0, m->uart_intid, true);
+	}
+}
+
 enum kz_err arch_machine_init(void)
 {
 	const struct kz_cfg_machine *m = &machine.cfg->machine;
@@ -67,10 +85,7 @@ enum kz_err arch_machine_init(void)
 		}
 		gic_init();
 		gic_init_cpu(0);
-		if (m->uart != KZ_UART_NONE) {
-			gic_route(m->uart_intid, m->console_cpu);
-			gic_enable(0, m->uart_intid, true);
-		}
+		uart_listen(m);
 	}
 	return err;
 }
