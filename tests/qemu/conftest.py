@@ -30,7 +30,7 @@ def boot(request):
     def start(board, conf, args=()):
         unique = name if not running else f"{name}-{len(running) + 1}"
         image = machine.image_build(conf, unique)
-        running.append(machine.Machine(board, image, unique, args))
+        running.append(machine.board_boot(board, image, unique, args))
         return running[-1]
 
     yield start

@@ -65,7 +65,7 @@ class Screen:
         raw = raw.rsplit("\x1b[K", 1)[-1].rsplit("\r", 1)[-1]
         raw = cls.ESCAPES.sub("", raw)
         while "\b" in raw:
-            raw = re.sub(r"[^\b]?\b", "", raw, count=1)
+            raw = re.sub("[^\x08]?\x08", "", raw, count=1)
         return raw
 
     def _add(self, line):
@@ -88,17 +88,16 @@ class Screen:
 
 
 class Machine:
-    """QEMU running one image. Use it in a with statement."""
+    """A command whose output is a machine's console. Use it in a with statement."""
 
-    def __init__(self, board, image, name, args=()):
-        LOGS.mkdir(parents=True, exist_ok=True)
-        self.log = LOGS / f"{name}.log"
-        self.int_log = LOGS / f"{name}.int.log"
+    def __init__(self, command, log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
         self.screen = Screen()
         self.seen = 0           # lines that wait_line() has gone past
         self.marks = 0
-        self.output = open(self.log, "w", encoding="utf-8", newline="")
-        self.child = pexpect.spawn(str(ROOT / "scripts/qemu"), [board, str(image), *args],
+        self.output = open(log, "w", encoding="utf-8", newline="")
+        self.child = pexpect.spawn(str(command[0]), [str(word) for word in command[1:]],
                                    encoding="utf-8", codec_errors="replace", echo=False,
                                    timeout=None, cwd=str(ROOT), dimensions=(50, 200))
         self.child.delaybeforesend = None
@@ -227,6 +226,11 @@ class Machine:
             return page if vcpus > 0 and len(page["exits"]) == vcpus else None
 
         return self.wait("whole status page", ready, timeout)
+
+
+def board_boot(board, image, name, args=()):
+    """QEMU's model of the board, booting the image; its log is build/test/qemu/NAME.log."""
+    return Machine([ROOT / "scripts/qemu", board, image, *args], LOGS / f"{name}.log")
 
 
 def status_parse(lines):
