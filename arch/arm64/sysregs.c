@@ -4,6 +4,7 @@
 #include "gic.h"
 #include "sysreg.h"
 #include "trap.h"
+#include "vgic_bank.h"
 
 /* ESR_EL2.ISS of a trapped MRS or MSR, without Rt and direction (DDI 0487 D19.2.37). */
 #define ISS_READ	BIT(0)
@@ -20,6 +21,12 @@
 #define ICC_ASGI1R	REG(3u, 0u, 12u, 11u, 6u)
 #define ICC_SGI0R	REG(3u, 0u, 12u, 11u, 7u)
 #define ICC_CTLR	REG(3u, 0u, 12u, 12u, 4u)
+#define ICC_IAR0	REG(3u, 0u, 12u, 8u, 0u)
+#define ICC_EOIR0	REG(3u, 0u, 12u, 8u, 1u)
+#define ICC_HPPIR0	REG(3u, 0u, 12u, 8u, 2u)
+#define ICC_BPR0	REG(3u, 0u, 12u, 8u, 3u)
+#define ICC_AP0R0	REG(3u, 0u, 12u, 8u, 4u)
+#define ICC_IGRPEN0	REG(3u, 0u, 12u, 12u, 6u)
 #define ACTLR_EL1	REG(3u, 0u, 1u, 0u, 1u)
 #define MDRAR_EL1	REG(2u, 0u, 1u, 0u, 0u)
 #define ID_FIRST	REG(3u, 0u, 0u, 1u, 0u)	/* CRm 1..7: ID_AA64PFR0_EL1 and its like */
@@ -144,8 +151,39 @@ static void hrt_sgi(const struct vcpu *v, uint64_t value)
 	}
 }
 
+/* Ends an interrupt of the guest's, and no other: SPIs are active for the whole machine. */
+static void hrt_dir(struct vcpu *v, uint64_t value)
+{
+	uint32_t intid = (uint32_t)value & 0xffffff;
+
+	if (intid < GIC_SGIS || (intid < v->vm->cfg->irq_lines && intid < GIC_SPURIOUS &&
+				 (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) != 0)) {
+		write_icc_dir_el1(intid);
+	}
+}
+
+/* Group 0, by ICH_HCR_EL2.TALL0: there, and never has an interrupt. */
+static enum verdict hrt_group0(uint32_t reg, bool read, uint64_t *value)
+{
+	switch (reg) {
+	case ICC_IAR0:
+	case ICC_HPPIR0:
+		*value = 1023;
+		return read ? DONE : UNKNOWN;
+	case ICC_EOIR0:
+		return read ? UNKNOWN : DONE;
+	case ICC_BPR0:
+	case ICC_AP0R0:
+	case ICC_IGRPEN0:
+		*value = 0;
+		return DONE;
+	default:
+		return UNKNOWN;
+	}
+}
+
 /* What ICH_HCR_EL2.TC traps of an HRT guest's own CPU interface. */
-static enum verdict hrt_icc(const struct vcpu *v, uint32_t reg, bool read, uint64_t *value)
+static enum verdict hrt_icc(struct vcpu *v, uint32_t reg, bool read, uint64_t *value)
 {
 	switch (reg) {
 	case ICC_SGI1R:
@@ -172,10 +210,12 @@ static enum verdict hrt_icc(const struct vcpu *v, uint32_t reg, bool read, uint6
 		*value = read_icc_rpr_el1();
 		return read ? DONE : UNKNOWN;
 	case ICC_DIR:
-		write_icc_dir_el1(*value);
+		if (!read) {
+			hrt_dir(v, *value);
+		}
 		return read ? UNKNOWN : DONE;
 	default:
-		return UNKNOWN;
+		return hrt_group0(reg, read, value);
 	}
 }
 
