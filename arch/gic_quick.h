@@ -17,12 +17,12 @@
 #define GICH_ELRSR_AT	0x030u
 #define GICH_LR_AT	0x100u
 
-static inline uint64_t gic_quick_ack(bool v3)
+static ALWAYS_INLINE uint64_t gic_quick_ack(bool v3)
 {
 	return v3 ? read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR_AT);
 }
 
-static inline void gic_quick_eoi(bool v3, uint64_t iar)
+static ALWAYS_INLINE void gic_quick_eoi(bool v3, uint64_t iar)
 {
 	if (v3) {
 		write_icc_eoir1_el1(iar);
@@ -31,7 +31,7 @@ static inline void gic_quick_eoi(bool v3, uint64_t iar)
 	}
 }
 
-static inline void gic_quick_dir(bool v3, uint64_t iar)
+static ALWAYS_INLINE void gic_quick_dir(bool v3, uint64_t iar)
 {
 	if (v3) {
 		write_icc_dir_el1(iar);
@@ -41,7 +41,7 @@ static inline void gic_quick_dir(bool v3, uint64_t iar)
 }
 
 /* SGI GIC_SGI_KICK to a core; what was written to memory before is visible to it. */
-static inline void gic_quick_kick(bool v3, uint32_t cpu)
+static ALWAYS_INLINE void gic_quick_kick(bool v3, uint32_t cpu)
 {
 	barrier_publish();		/* what the core shall see before the SGI that makes it look */
 	if (v3) {
@@ -53,7 +53,7 @@ static inline void gic_quick_kick(bool v3, uint32_t cpu)
 }
 
 /* Bits of list registers that are empty. */
-static inline uint32_t gic_quick_empty(bool v3)
+static ALWAYS_INLINE uint32_t gic_quick_empty(bool v3)
 {
 	return v3 ? (uint32_t)read_ich_elrsr_el2() : mmio_read32(gic.gich + GICH_ELRSR_AT);
 }
@@ -61,7 +61,7 @@ static inline uint32_t gic_quick_empty(bool v3)
 /* List registers that gic_quick_lr writes: what most cores have, and no jump table. */
 #define GIC_QUICK_LRS	4u
 
-static inline void gic_quick_lr_v3(uint32_t i, uint64_t v)
+static ALWAYS_INLINE void gic_quick_lr_v3(uint32_t i, uint64_t v)
 {
 	if ((i & 2) == 0) {
 		if ((i & 1) == 0) {
@@ -77,8 +77,8 @@ static inline void gic_quick_lr_v3(uint32_t i, uint64_t v)
 }
 
 /* A pending interrupt into list register i < GIC_QUICK_LRS; the fields are those of struct lr. */
-static inline void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint32_t prio, bool group1,
-				bool hw, uint32_t source)
+static ALWAYS_INLINE void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint32_t prio,
+				       bool group1, bool hw, uint32_t source)
 {
 	if (v3) {
 		uint64_t v = BIT64(62) | (uint64_t)group1 << 60 | (uint64_t)prio << 48 | intid;

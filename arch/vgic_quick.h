@@ -18,7 +18,7 @@
  * had last time. A twin (hw) that fires again has left it: the guest's EOI ended
  * both. Of an SGI the list register must be empty. Own core.
  */
-static inline bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool v3, bool hw,
+static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool v3, bool hw,
 				    uint32_t source)
 {
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
@@ -49,7 +49,7 @@ static inline bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool v3, boo
  * Raise SGI intid of t, another vCPU of v's VM, and call its core; if it is off,
  * it finds the SGI when it starts. Own core of v, the sender.
  */
-static inline bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32_t intid, bool v3)
+static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32_t intid, bool v3)
 {
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
 	struct vgic_bank *b = &t->arch.vgic.bank;
@@ -70,7 +70,7 @@ static inline bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32_t inti
 }
 
 /* An SGI to one vCPU, as both versions have it. */
-static inline bool vgic_quick_sgi(struct vcpu *v, uint32_t targets, uint32_t intid, bool v3)
+static ALWAYS_INLINE bool vgic_quick_sgi(struct vcpu *v, uint32_t targets, uint32_t intid, bool v3)
 {
 	uint32_t t = (uint32_t)__builtin_ctz(targets | BIT(31));
 
@@ -86,7 +86,7 @@ static inline bool vgic_quick_sgi(struct vcpu *v, uint32_t targets, uint32_t int
  * ICC_SGI1R_EL1 = value (IHI 0069 12.2.19). Own core of v, the sender; GICv3. An HRT
  * guest's bank has no group 1 and its hcr is 0: it takes the long way.
  */
-static inline bool vgic_quick_sgi1r(struct vcpu *v, uint64_t value)
+static ALWAYS_INLINE bool vgic_quick_sgi1r(struct vcpu *v, uint64_t value)
 {
 	uint32_t intid = (uint32_t)(value >> 24) & 0xf;
 
@@ -96,7 +96,7 @@ static inline bool vgic_quick_sgi1r(struct vcpu *v, uint64_t value)
 }
 
 /* GICD_SGIR = value (IHI 0048 4.3.15). Own core of v, the sender; GICv2, not HRT. */
-static inline bool vgic_quick_sgir(struct vcpu *v, uint32_t value)
+static ALWAYS_INLINE bool vgic_quick_sgir(struct vcpu *v, uint32_t value)
 {
 	uint32_t targets = value >> 24 == 2 ? BIT(v->id) :
 			   value >> 24 == 0 ? value >> 16 & 0xff : 0;	/* filter, or target list */
@@ -108,7 +108,7 @@ static inline bool vgic_quick_sgir(struct vcpu *v, uint32_t value)
  * HAZARD_IRQ, when all that came is one SGI from one sender, and its list
  * register is empty. Own core.
  */
-static inline bool vgic_quick_attend(struct vcpu *v, bool v3)
+static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 {
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
 	struct vgic_cpu *g = &v->arch.vgic;
@@ -144,7 +144,7 @@ static inline bool vgic_quick_attend(struct vcpu *v, bool v3)
 }
 
 /* Read a word at `offset` of the distributor. */
-static inline uint64_t vgic_quick_read(struct vcpu *v, uint32_t offset)
+static ALWAYS_INLINE uint64_t vgic_quick_read(struct vcpu *v, uint32_t offset)
 {
 	return offset == GICD_TYPER ? v->vm->arch.vgic.typer : VGIC_LONG;
 }
@@ -153,7 +153,8 @@ static inline uint64_t vgic_quick_read(struct vcpu *v, uint32_t offset)
  * Write `value` to GICD_ISENABLER<bank> or ICENABLER<bank>, where that changes
  * nothing: one word is read, so no lock.
  */
-static inline bool vgic_quick_enable(const struct vgic_bank *b, uint32_t offset, uint32_t value)
+static ALWAYS_INLINE bool vgic_quick_enable(const struct vgic_bank *b, uint32_t offset,
+					    uint32_t value)
 {
 	uint32_t enabled = __atomic_load_n(&b->enabled, __ATOMIC_RELAXED);
 
@@ -161,7 +162,7 @@ static inline bool vgic_quick_enable(const struct vgic_bank *b, uint32_t offset,
 }
 
 /* Write a word at `offset` of the distributor; not HRT. */
-static inline bool vgic_quick_write(struct vcpu *v, uint32_t offset, uint32_t value)
+static ALWAYS_INLINE bool vgic_quick_write(struct vcpu *v, uint32_t offset, uint32_t value)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
 	uint32_t bank = (offset & 0x7f) / 4;
@@ -183,7 +184,7 @@ static inline bool vgic_quick_write(struct vcpu *v, uint32_t offset, uint32_t va
  * Write a word at `offset` of an HRT guest's distributor: enables of its own
  * interrupts, and GICv2 SGIs to the sender or to listed cores of its VM.
  */
-static inline bool vgic_quick_write_hrt(struct vcpu *v, uint32_t offset, uint32_t value)
+static ALWAYS_INLINE bool vgic_quick_write_hrt(struct vcpu *v, uint32_t offset, uint32_t value)
 {
 	const struct vgic *vgic = &v->vm->arch.vgic;
 	uint32_t bank = (offset & 0x7f) / 4;
@@ -211,7 +212,8 @@ static inline bool vgic_quick_write_hrt(struct vcpu *v, uint32_t offset, uint32_
 }
 
 /* Write a word at `offset` of the redistributors (GICv3): enables, as above. */
-static inline bool vgic_quick_write_r(struct vcpu *v, uint32_t offset, uint32_t value, bool hrt)
+static ALWAYS_INLINE bool vgic_quick_write_r(struct vcpu *v, uint32_t offset, uint32_t value,
+					     bool hrt)
 {
 	struct vcpu *owner = &v->vm->vcpu[offset / KZ_GICR_SIZE];
 	uint32_t reg = offset % KZ_GICR_SIZE - GICR_SGI;

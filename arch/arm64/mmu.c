@@ -10,7 +10,7 @@
 
 #define IMAGE_SIZE_FIELD	16u	/* in the Image header */
 
-extern char _text[], _rodata[], _data[], _percpu[], _end[];
+extern char _text[], _rodata[], _data[], _percpu[], _percpu_end[], _end[];
 
 uint64_t image_to_ptr;
 static uint64_t *root;
@@ -39,16 +39,13 @@ uint64_t boot_map(uint64_t image)
 	struct pt t = { .root = pt_alloc(), .to_ptr = 0 };
 	uint64_t size = *(const uint64_t *)(image + IMAGE_SIZE_FIELD);
 	const char *end = (const char *)image + page_up(size);
-	const char *percpu_end = _percpu + PERCPU_COUNT * PERCPU_SIZE;
 	bool ok = map_part(&t, image, _text, _rodata, S1_TEXT) &&
 		  map_part(&t, image, _rodata, _data, S1_RODATA) &&
 		  map_part(&t, image, _data, _percpu, S1_DATA) &&
-		  map_part(&t, image, percpu_end, _end, S1_DATA) &&
+		  map_part(&t, image, _percpu_end, _end, S1_DATA) &&
 		  pt_map(&t, image, image, PAGE_SIZE, S1_TEXT) == KZ_OK;
 
-	for (uint32_t i = 0; i < PERCPU_COUNT; i++) {
-		const char *core = _percpu + i * PERCPU_SIZE;
-
+	for (const char *core = _percpu; core < _percpu_end; core += PERCPU_SIZE) {
 		ok = ok && map_part(&t, image, core + PERCPU_GUARD, core + PERCPU_SIZE, S1_DATA);
 	}
 	if (ok && end > _end) {

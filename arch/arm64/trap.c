@@ -4,31 +4,14 @@
 #include "arch.h"
 #include "barrier.h"
 #include "console.h"
+#include "esr.h"
+#include "gic.h"
 #include "psci.h"
 #include "sysreg.h"
 #include "vectors.h"
-#include "vgic_quick.h"
+#include "vgic_bank.h"
 
-/* ESR_EL2 (DDI 0487 D19.2.37). */
-#define ESR_EC(esr)	((uint32_t)(esr) >> 26)
-#define EC_SMC		0x17u
-#define EC_SYSREG	0x18u
-#define EC_IABT		0x20u
-#define EC_DABT		0x24u
-#define ESR_IL		BIT(25)		/* a 32-bit instruction */
-#define ISS_ISV		BIT(24)
-#define ISS_SSE		BIT(21)
-#define ISS_SF		BIT(15)
-#define ISS_S1PTW	BIT(7)
-#define ISS_WNR		BIT(6)
 #define FSC_PERMISSION	0x0cu		/* bits 5:2 of the fault status code */
-#define HVC_IMM		0xffffu
-#define ISS_RT		(31u << 5)
-#define ESR_SGI1R	(EC_SYSREG << 26 | ESR_IL | 0x3a3016u)	/* MSR ICC_SGI1R_EL1: 3, 0, 12, 11, 5 */
-#define INTID		0x3ffu
-/* A word, not signed, that the syndrome describes, by an instruction of 32 bits; aligned or not. */
-#define WORD_MASK	(63u << 26 | ESR_IL | ISS_ISV | 3u << 22 | ISS_SSE | ISS_S1PTW)
-#define WORD		(EC_DABT << 26 | ESR_IL | ISS_ISV | 2u << 22)
 #define PAR_FAILED	BIT64(0)
 #define ADDR_PAGE	0xfffffffff000ull
 #define HCR_VSE		BIT64(8)
@@ -45,31 +28,14 @@ static void skip(uint64_t esr)
 	write_elr_el2(read_elr_el2() + ((esr & ESR_IL) != 0 ? 4 : 2));
 }
 
-static struct vcpu *finish(struct vcpu *v)
-{
-	return UNLIKELY(v->hazard != 0) ? vcpu_work(v) : v;
-}
-
-static NOINLINE struct vcpu *call_long(struct vcpu *v, uint64_t esr)
+struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)
 {
 	if ((esr & HVC_IMM) == 0) {
 		smccc_call(v);
 	} else {
 		v->arch.x[0] = (uint64_t)PSCI_NOT_SUPPORTED;
 	}
-	return finish(v);
-}
-
-struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
-{
-	v->exits[EXIT_HCALL]++;
-	if (ESR_EC(esr) == EC_SMC) {
-		write_elr_el2(read_elr_el2() + 4);	/* HVC returns behind itself, a trapped SMC does not */
-	}
-	if ((esr & HVC_IMM) != 0 || !smccc_quick(v)) {
-		return call_long(v, esr);
-	}
-	return finish(v);
+	return trap_finish(v);
 }
 
 /* ---- Aborts ---- */
@@ -125,7 +91,7 @@ static NOINLINE struct vcpu *bad_access(struct vcpu *v, struct access *a, enum v
 	return vcpu_work(v);
 }
 
-static NOINLINE struct vcpu *odd_abort(struct vcpu *v, uint64_t esr)
+static struct vcpu *odd_abort(struct vcpu *v, uint64_t esr)
 {
 	struct access a = {
 		.addr = fault_ipa(esr, read_far_el2()),
@@ -136,7 +102,7 @@ static NOINLINE struct vcpu *odd_abort(struct vcpu *v, uint64_t esr)
 }
 
 /* The value of a signed load (DDI 0487 D19.2.37, SSE and SF). */
-static NOINLINE uint64_t sign_extend(uint32_t iss, uint64_t value, uint32_t size)
+static uint64_t sign_extend(uint32_t iss, uint64_t value, uint32_t size)
 {
 	uint32_t unused = 64 - 8 * size;
 
@@ -144,7 +110,7 @@ static NOINLINE uint64_t sign_extend(uint32_t iss, uint64_t value, uint32_t size
 	return (iss & ISS_SF) != 0 ? value : (uint32_t)value;
 }
 
-static NOINLINE struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
+static struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 {
 	uint32_t iss = (uint32_t)esr;
 	uint32_t rt = iss >> 16 & 31;
@@ -173,11 +139,11 @@ static NOINLINE struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 
 		v->arch.x[rt] = UNLIKELY((iss & ISS_SSE) != 0) ? sign_extend(iss, value, size) : value;
 	}
-	return finish(v);
+	return trap_finish(v);
 }
 
 /* Everything that is not an access to data. */
-static NOINLINE struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
+static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 {
 	struct access a = { .size = 4, .fetch = true };
 
@@ -199,76 +165,12 @@ static NOINLINE struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 		inject_undef();
 		break;
 	}
-	return finish(v);
+	return trap_finish(v);
 }
 
-/* A register that the instruction names: 31 is zero. */
-static inline uint64_t reg_read(const struct vcpu *v, uint32_t rt)
+struct vcpu *trap_sync_long(struct vcpu *v, uint64_t esr)
 {
-	return rt == 31 ? 0 : v->arch.x[rt];
-}
-
-/*
- * A plain load or store of a word in the distributor or a redistributor, where
- * the model has a quick answer: the model of a guest that is not HRT, or that of
- * one that is. VGIC_LONG: it has none. What a store returns is of no interest.
- */
-static inline uint64_t gic_word(struct vcpu *v, uint64_t at, uint32_t iss)
-{
-	const struct arch_vm *vm = &v->vm->arch;
-	uint32_t value = (uint32_t)reg_read(v, iss >> 16 & 31);
-	uint64_t offset = at - vm->gicd.base;
-	bool done;
-
-	if (UNLIKELY((at & 3) != 0)) {
-		return VGIC_LONG;
-	}
-	if (LIKELY(offset < vm->gicd.size)) {
-		if ((iss & ISS_WNR) == 0) {
-			return vgic_quick_read(v, (uint32_t)offset);
-		}
-		done = vm->hrt ? vgic_quick_write_hrt(v, (uint32_t)offset, value) :
-		       vgic_quick_write(v, (uint32_t)offset, value);
-	} else {
-		offset = at - vm->gicr.base;
-		done = offset < vm->gicr.size && (iss & ISS_WNR) != 0 &&
-		       vgic_quick_write_r(v, (uint32_t)offset, value, vm->hrt);
-	}
-	return done ? 0 : VGIC_LONG;
-}
-
-struct vcpu *trap_sync(struct vcpu *v, uint64_t esr)
-{
-	uint32_t rt;
-
-	if (LIKELY((esr & WORD_MASK) == WORD)) {
-		uint64_t at = (read_hpfar_el2() & ~0xfull) << 8 | (read_far_el2() & 0xfff);
-		uint64_t value = gic_word(v, at, (uint32_t)esr);
-
-		if (value == VGIC_LONG) {
-			return data_abort(v, esr);
-		}
-		rt = (uint32_t)esr >> 16 & 31;
-		if ((esr & ISS_WNR) == 0 && rt != 31) {
-			v->arch.x[rt] = value;
-		}
-		v->exits[EXIT_MMIO]++;
-		write_elr_el2(read_elr_el2() + 4);
-		return finish(v);
-	}
 	return ESR_EC(esr) == EC_DABT ? data_abort(v, esr) : other_sync(v, esr);
-}
-
-struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
-{
-	/* An SGI (GICv3): the one trapped register on a hot path. */
-	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R &&
-		   vgic_quick_sgi1r(v, reg_read(v, (uint32_t)esr >> 5 & 31)))) {
-		v->exits[EXIT_SYSREG]++;
-		write_elr_el2(read_elr_el2() + 4);
-		return finish(v);
-	}
-	return other_sync(v, esr);
 }
 
 struct vcpu *trap_serror(struct vcpu *v)
@@ -277,7 +179,7 @@ struct vcpu *trap_serror(struct vcpu *v)
 	__atomic_fetch_add(&v->vm->faults, 1, __ATOMIC_RELAXED);
 	v->exits[EXIT_FAULT]++;
 	write_hcr_el2(read_hcr_el2() | HCR_VSE);
-	return finish(v);
+	return trap_finish(v);
 }
 
 void trap_bug(uint64_t vector)
@@ -311,7 +213,7 @@ static enum exit_class own_irq(uint32_t iar, uint32_t intid)
 }
 
 /* Not the guest's, or nothing at all. */
-static NOINLINE struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
+static struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
 {
 	enum exit_class class = EXIT_KICK;
 
@@ -322,11 +224,11 @@ static NOINLINE struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
 	if (class == EXIT_MAINT) {
 		vgic_sync(v);
 	}
-	return finish(v);
+	return trap_finish(v);
 }
 
 /* An interrupt whose priority is dropped, and for which there is no quick way. */
-static NOINLINE struct vcpu *irq_long(struct vcpu *v, uint32_t iar)
+struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
 {
 	uint32_t intid = iar & INTID;
 
@@ -336,42 +238,13 @@ static NOINLINE struct vcpu *irq_long(struct vcpu *v, uint32_t iar)
 	}
 	v->exits[EXIT_IRQ]++;
 	vgic_hw_irq(v, intid);
-	return finish(v);
+	return trap_finish(v);
 }
 
-static NOINLINE struct vcpu *attend_long(struct vcpu *v)
+struct vcpu *trap_kick_long(struct vcpu *v)
 {
 	vgic_attend(v);
-	return finish(v);
-}
-
-struct vcpu *trap_irq(struct vcpu *v)
-{
-	bool v3 = gic.v3;
-	uint64_t iar = gic_quick_ack(v3);
-	uint32_t intid = (uint32_t)iar & INTID;
-
-	if (UNLIKELY(intid >= GIC_SPURIOUS)) {
-		return other_irq(v, intid);
-	}
-	gic_quick_eoi(v3, iar);
-	if (LIKELY(intid >= GIC_SGIS && intid < GIC_PRIVATE) &&
-	    LIKELY(vgic_quick_again(v, intid, v3, true, 0))) {
-		v->exits[EXIT_IRQ]++;
-		return finish(v);
-	}
-	if (intid == GIC_SGI_KICK) {
-		uint32_t only = HAZARD_IRQ;
-
-		gic_quick_dir(v3, iar);
-		v->exits[EXIT_KICK]++;
-		if (LIKELY(__atomic_compare_exchange_n(&v->hazard, &only, 0, false,
-						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))) {
-			return vgic_quick_attend(v, v3) ? v : attend_long(v);
-		}
-		return finish(v);
-	}
-	return irq_long(v, (uint32_t)iar);
+	return trap_finish(v);
 }
 
 void trap_irq_el2(struct percpu *cpu)

@@ -3,10 +3,21 @@
 #ifndef TRAP_H
 #define TRAP_H
 
-#include "exit.h"
+#include "vm.h"
 
-struct percpu;
-struct vcpu;
+/* Who runs on: the vCPU that left, when nobody asked for more than that. */
+static inline struct vcpu *trap_finish(struct vcpu *v)
+{
+	return UNLIKELY(v->hazard != 0) ? vcpu_work(v) : v;
+}
+
+/* The long ways of exits, for what quick.c does not do itself: they return who runs next. */
+struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr);
+struct vcpu *trap_sync_long(struct vcpu *v, uint64_t esr);
+/* An acknowledged interrupt whose priority is dropped, or a spurious one. */
+struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar);
+/* HAZARD_IRQ was set, and is taken back. */
+struct vcpu *trap_kick_long(struct vcpu *v);
 
 /* Vectors of this core. */
 void trap_init_cpu(void);

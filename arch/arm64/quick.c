@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where exits arrive: what guests do all the time is done here, without a call;
+ * the rest goes the long way in trap.c. Built for speed, the other files for
+ * size; bench/ counts the instructions.
+ */
+#include <gic_quick.h>
+#include "arch.h"
+#include "esr.h"
+#include "psci.h"
+#include "sysreg.h"
+#include "trap.h"
+#include "vectors.h"
+#include "vgic_quick.h"
+
+#define ISS_RT		(31u << 5)
+#define ESR_SGI1R	(EC_SYSREG << 26 | ESR_IL | 0x3a3016u)	/* MSR ICC_SGI1R_EL1: 3, 0, 12, 11, 5 */
+/* A word, not signed, that the syndrome describes, by an instruction of 32 bits; aligned or not. */
+#define WORD_MASK	(63u << 26 | ESR_IL | ISS_ISV | 3u << 22 | ISS_SSE | ISS_S1PTW)
+#define WORD		(EC_DABT << 26 | ESR_IL | ISS_ISV | 2u << 22)
+
+struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
+{
+	v->exits[EXIT_HCALL]++;
+	if (ESR_EC(esr) == EC_SMC) {
+		write_elr_el2(read_elr_el2() + 4);	/* HVC returns behind itself, a trapped SMC does not */
+	}
+	if ((esr & HVC_IMM) != 0 || !smccc_quick(v)) {
+		return trap_call_long(v, esr);
+	}
+	return trap_finish(v);
+}
+
+/* A register that the instruction names: 31 is zero. */
+static inline uint64_t reg_read(const struct vcpu *v, uint32_t rt)
+{
+	return rt == 31 ? 0 : v->arch.x[rt];
+}
+
+/*
+ * A plain load or store of a word in the distributor or a redistributor, where
+ * the model has a quick answer: the model of a guest that is not HRT, or that of
+ * one that is. VGIC_LONG: it has none. What a store returns is of no interest.
+ */
+static inline uint64_t gic_word(struct vcpu *v, uint64_t at, uint32_t iss)
+{
+	const struct arch_vm *vm = &v->vm->arch;
+	uint32_t value = (uint32_t)reg_read(v, iss >> 16 & 31);
+	uint64_t offset = at - vm->gicd.base;
+	bool done;
+
+	if (UNLIKELY((at & 3) != 0)) {
+		return VGIC_LONG;
+	}
+	if (LIKELY(offset < vm->gicd.size)) {
+		if ((iss & ISS_WNR) == 0) {
+			return vgic_quick_read(v, (uint32_t)offset);
+		}
+		done = vm->hrt ? vgic_quick_write_hrt(v, (uint32_t)offset, value) :
+		       vgic_quick_write(v, (uint32_t)offset, value);
+	} else {
+		offset = at - vm->gicr.base;
+		done = offset < vm->gicr.size && (iss & ISS_WNR) != 0 &&
+		       vgic_quick_write_r(v, (uint32_t)offset, value, vm->hrt);
+	}
+	return done ? 0 : VGIC_LONG;
+}
+
+struct vcpu *trap_sync(struct vcpu *v, uint64_t esr)
+{
+	uint32_t rt;
+
+	if (LIKELY((esr & WORD_MASK) == WORD)) {
+		uint64_t at = (read_hpfar_el2() & ~0xfull) << 8 | (read_far_el2() & 0xfff);
+		uint64_t value = gic_word(v, at, (uint32_t)esr);
+
+		if (value == VGIC_LONG) {
+			return trap_sync_long(v, esr);
+		}
+		rt = (uint32_t)esr >> 16 & 31;
+		if ((esr & ISS_WNR) == 0 && rt != 31) {
+			v->arch.x[rt] = value;
+		}
+		v->exits[EXIT_MMIO]++;
+		write_elr_el2(read_elr_el2() + 4);
+		return trap_finish(v);
+	}
+	return trap_sync_long(v, esr);
+}
+
+struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
+{
+	/* An SGI (GICv3): the one trapped register on a hot path. */
+	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R &&
+		   vgic_quick_sgi1r(v, reg_read(v, (uint32_t)esr >> 5 & 31)))) {
+		v->exits[EXIT_SYSREG]++;
+		write_elr_el2(read_elr_el2() + 4);
+		return trap_finish(v);
+	}
+	return trap_sync_long(v, esr);
+}
+
+struct vcpu *trap_irq(struct vcpu *v)
+{
+	bool v3 = gic.v3;
+	uint64_t iar = gic_quick_ack(v3);
+	uint32_t intid = (uint32_t)iar & INTID;
+
+	if (UNLIKELY(intid >= GIC_SPURIOUS)) {
+		return trap_irq_long(v, intid);
+	}
+	gic_quick_eoi(v3, iar);
+	if (LIKELY(intid >= GIC_SGIS && intid < GIC_PRIVATE) &&
+	    LIKELY(vgic_quick_again(v, intid, v3, true, 0))) {
+		v->exits[EXIT_IRQ]++;
+		return trap_finish(v);
+	}
+	if (intid == GIC_SGI_KICK) {
+		uint32_t only = HAZARD_IRQ;
+
+		gic_quick_dir(v3, iar);
+		v->exits[EXIT_KICK]++;
+		if (LIKELY(__atomic_compare_exchange_n(&v->hazard, &only, 0, false,
+						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))) {
+			return vgic_quick_attend(v, v3) ? v : trap_kick_long(v);
+		}
+		return trap_finish(v);
+	}
+	return trap_irq_long(v, (uint32_t)iar);
+}
