@@ -36,10 +36,10 @@ struct vgic_bank {
 	uint32_t held;		/* the twin is active: acknowledged by us, not ended by the guest */
 	/* Orders to the vCPU in whose list register it is. */
 	uint32_t drop_pending, drop_active, make_active;
-	/* What other vCPUs know of inlr: answered, and the answer. */
-	uint32_t fresh, snap;
+	/* What other vCPUs know of inlr: answered, and the answer: active, pending. */
+	uint32_t fresh, snap, snap_pend;
 	uint8_t prio[32];
-	uint8_t lr[32];		/* which list register, for inlr */
+	uint8_t lr[32];		/* for inlr: which list register; for active: vCPU that ends it */
 	uint8_t cpu[32];	/* SPI: target vCPU */
 	uint32_t route[32];	/* SPI: GICD_ITARGETSR byte, or GICD_IROUTER's Aff2..0 and IRM */
 };
@@ -48,7 +48,8 @@ struct vgic_bank {
 struct vgic_cpu {
 	uint32_t lr_used;	/* list registers that hold something, as far as we know */
 	uint32_t lr_hw;		/* of these: with the HW bit */
-	uint32_t lr_level;	/* of these: for a line that is high */
+	uint32_t lr_level;	/* of these: pending for a line that is high, and nothing else */
+	uint32_t lr_eoi;	/* of these: its EOI wants us */
 	uint32_t hcr;		/* GIC_HCR_ bits in force */
 	bool refresh;		/* take everything pending back and choose anew */
 	bool due;		/* more changed than an SGI that was latched */
@@ -115,9 +116,13 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
 void vgic_live_locked(struct vm *vm, struct vgic_bank *b);
 /* v's own core updates itself, other vCPUs are asked to; mask: of vCPUs. */
 void vgic_notify_locked(struct vcpu *v, uint32_t mask, bool refresh);
-/* LR_ states of bank's interrupts in v's list registers that match `state`. Own core. */
+/* The bank's interrupts in v's list registers, in a LR_ state of `state`; 0: in any. Own core. */
 uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t state);
 void vgic_sync_locked(struct vcpu *v);
+/* The core of t, another vCPU, shall look; one that is off does so when it starts. */
+void vgic_ask_locked(struct vcpu *t);
+/* The twin fired again: the guest has ended it, in whichever list register with HW it was. */
+void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid);
 
 /* What GICD_TYPER, GICR_TYPER and the identification registers say, both models. */
 bool vgic_id_register(struct vcpu *v, uint32_t offset, uint64_t *value);

@@ -68,29 +68,41 @@ static uint32_t concerned(const struct vcpu *owner, uint32_t first)
 	return first == 0 ? BIT(owner->id) : all_vcpus(owner->vm);
 }
 
-static uint32_t read_pending(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b)
+/*
+ * What other vCPUs have in list registers. They are asked for its state; until
+ * the answer comes it counts as pending and active, so that who polls for the
+ * end of either sees it.
+ */
+static uint32_t elsewhere(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
+			  uint32_t first)
 {
-	uint32_t set = b->latch | (b->line & ~b->edge);
+	uint32_t other = b->inlr & ~vgic_in_lr_locked(me, b, 0);
 
-	return set | (me == owner ? vgic_in_lr_locked(me, b, LR_PENDING) : b->inlr & ~b->snap);
+	if (other != 0) {
+		vgic_notify_locked(me, concerned(owner, first) & ~BIT(me->id), false);
+	}
+	return other;
 }
 
-/*
- * Active state of what is in another vCPU's list register is asked for; until
- * the answer comes it counts as active, so that who polls for its end sees it.
- */
+static uint32_t read_pending(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
+			     uint32_t first)
+{
+	uint32_t other = elsewhere(me, owner, b, first);
+	uint32_t set = b->latch | (b->line & ~b->edge) | vgic_in_lr_locked(me, b, LR_PENDING) |
+		       (other & (b->snap_pend | ~b->fresh));
+
+	b->fresh &= ~other;
+	return set;
+}
+
 static uint32_t read_active(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
 			    uint32_t first)
 {
-	uint32_t own = vgic_in_lr_locked(me, b, LR_PENDING | LR_ACTIVE);
-	uint32_t other = b->inlr & (me == owner && first == 0 ? 0 : ~own);
-	uint32_t set = b->active | vgic_in_lr_locked(me, b, LR_ACTIVE);
+	uint32_t other = elsewhere(me, owner, b, first);
+	uint32_t set = b->active | vgic_in_lr_locked(me, b, LR_ACTIVE) |
+		       (other & (b->snap | ~b->fresh));
 
-	if (other != 0) {
-		set |= other & (b->snap | ~b->fresh);
-		b->fresh &= ~other;
-		vgic_notify_locked(me, concerned(owner, first) & ~BIT(me->id), false);
-	}
+	b->fresh &= ~other;
 	return set;
 }
 
@@ -105,7 +117,7 @@ static uint32_t bits_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank 
 		return b->enabled;
 	case GICD_ISPENDR:
 	case GICD_ICPENDR:
-		return read_pending(me, first == 0 ? owner : me, b);
+		return read_pending(me, owner, b, first);
 	default:
 		return read_active(me, owner, b, first);
 	}
@@ -179,8 +191,12 @@ static void write_clear_pending(struct vcpu *me, struct vcpu *owner, struct vgic
 static void write_set_active(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
 			     uint32_t first, uint32_t set)
 {
+	for (uint32_t s = set & ~b->inlr & ~b->active; s != 0; s &= s - 1) {
+		b->lr[__builtin_ctz(s)] = VGIC_NOBODY;
+	}
 	b->active |= set & ~b->inlr;
 	b->make_active |= set & b->inlr;
+	b->drop_active &= ~set;
 	vgic_notify_locked(me, concerned(owner, first), true);
 }
 
@@ -191,6 +207,7 @@ static void write_clear_active(struct vcpu *me, struct vcpu *owner, struct vgic_
 	if (set != 0) {
 		b->active &= ~set;
 		b->drop_active |= set & b->inlr;
+		b->make_active &= ~set;
 		twin_release(owner, b, first, set & ~b->inlr & ~b->latch);
 		vgic_notify_locked(me, concerned(owner, first), false);
 	}
@@ -213,7 +230,7 @@ static void bits_write(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
 
 static uint32_t priority_mask(void)
 {
-	return 0xf8;		/* five bits: what a list register of either version holds at least */
+	return 0xf8;		/* five bits: what every list register holds */
 }
 
 static uint64_t bytes_read(const uint8_t *from, uint32_t n, uint32_t size)
@@ -370,6 +387,16 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1)
 	vgic_sgi(v, (uint32_t)(value >> 24) & 0xf, targets, group1);
 }
 
+/* Who has this SGI pending on v; one of them may be in a list register. */
+static uint8_t sgi_senders(struct vcpu *v, uint32_t intid)
+{
+	const struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t in_lr = vgic_in_lr_locked(v, &g->bank, LR_PENDING) & BIT(intid);
+
+	return (uint8_t)(g->sgi_source[intid] |
+			 (in_lr != 0 ? BIT(g->lr_source[g->bank.lr[intid]]) : 0));
+}
+
 /* GICD_CPENDSGIRn, GICD_SPENDSGIRn: a byte of senders for each SGI of this vCPU. */
 static void sgi_pending_access(struct vcpu *v, uint32_t offset, struct access *a)
 {
@@ -378,7 +405,10 @@ static void sgi_pending_access(struct vcpu *v, uint32_t offset, struct access *a
 	uint32_t first = offset & 0xf;
 
 	if (!a->write) {
-		a->value = bytes_read(g->sgi_source, first, a->size);
+		a->value = 0;
+		for (uint32_t i = 0; i < a->size; i++) {
+			a->value |= (uint64_t)sgi_senders(v, first + i) << i * 8;
+		}
 		return;
 	}
 	for (uint32_t i = 0; i < a->size; i++) {
@@ -482,7 +512,8 @@ static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *
 		}
 		return interrupt_access(v, v, offset, lines, a);
 	}
-	if (gic.v3 && offset >= GICD_IROUTER + 8 * GIC_PRIVATE && offset < GICD_IROUTER + 8 * lines) {
+	if (gic.v3 && offset >= GICD_IROUTER + 8 * GIC_PRIVATE &&
+	    offset < GICD_IROUTER + 8 * lines) {
 		if (a->size < 4) {
 			return UNKNOWN;
 		}

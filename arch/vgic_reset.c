@@ -139,8 +139,15 @@ void vgic_reset_cpu(struct vcpu *v)
 	v->arch.vgic.bank.inlr = 0;
 	v->arch.vgic.hcr = GIC_HCR_EN;
 	gic_hcr_write(GIC_HCR_EN);
-	for (uint32_t s = v->arch.vgic.bank.hw & ~v->arch.vgic.bank.enabled; s != 0; s &= s - 1) {
-		gic_reset_irq(v->cpu->id, (uint32_t)__builtin_ctz(s));
+	/* What the core had of its twins went when it was parked; the guest's enables did not. */
+	v->arch.vgic.bank.held = 0;
+	for (uint32_t s = v->arch.vgic.bank.hw; s != 0; s &= s - 1) {
+		uint32_t intid = (uint32_t)__builtin_ctz(s);
+
+		gic_reset_irq(v->cpu->id, intid);
+		if ((v->arch.vgic.bank.enabled & BIT(intid)) != 0) {
+			gic_enable(v->cpu->id, intid, true);
+		}
 	}
 	vgic_sync_locked(v);
 	spin_unlock(&vgic->lock);

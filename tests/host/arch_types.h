@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <kizami/blob.h>
+#include <vgic.h>
 #include "types.h"
 
 struct percpu;
@@ -19,6 +20,10 @@ struct arch_vm {
 	uint32_t revokes;
 	uint64_t line[(KZ_INTID_MAX + 63) / 64];	/* level of each interrupt line */
 	uint32_t edges;			/* changes of them */
+	/* Where a test links the model. */
+	bool hrt;
+	struct vgic_frame gicd, gicr;
+	struct vgic vgic;
 };
 
 struct arch_vcpu {
@@ -27,6 +32,7 @@ struct arch_vcpu {
 	uint64_t pc, x0;
 	uint32_t aborts;		/* external aborts that were injected */
 	uint64_t abort_addr;		/* of the last one */
+	struct vgic_cpu vgic;
 };
 
 struct arch_percpu {

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list registers of a core: which interrupts they hold, and what becomes of them. */
+#include "vgic.h"
+
+#include "arch.h"
+#include "gic.h"
+#include "vgic_bank.h"
+
+#define NO_LR	VGIC_LRS
+
+/* An interrupt that could be delivered. */
+struct candidate {
+	struct vgic_bank *bank;
+	uint32_t intid;
+	uint8_t prio;
+};
+
+static uint32_t bank_count(const struct vm *vm)
+{
+	return vm->cfg->irq_lines / 32;
+}
+
+static bool is_target(const struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
+{
+	return intid < GIC_PRIVATE || b->cpu[intid % 32] == v->id;
+}
+
+static uint32_t pending(const struct vgic_bank *b)
+{
+	return b->latch | (b->line & ~b->edge);
+}
+
+/* ---- List registers of this core ---- */
+
+/* Put b's intid, which is pending, into the free list register i. */
+static void lr_put(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t n = intid % 32;
+	uint32_t bit = BIT(n);
+	bool hw = (b->held & bit) != 0;
+	bool level = (b->line & ~b->edge & bit) != 0;
+	struct lr lr = {
+		.intid = intid,
+		.prio = b->prio[n],
+		.state = LR_PENDING,
+		.group1 = (b->group1 & bit) != 0,
+		.hw = hw,
+		.eoi = level,
+	};
+
+	level = level && (b->latch & bit) == 0;		/* the latch outlives the line */
+	b->latch &= ~bit;
+	if (intid < GIC_SGIS && g->sgi_source[intid] != 0) {
+		uint8_t sources = g->sgi_source[intid];
+
+		lr.source = (uint8_t)__builtin_ctz(sources);
+		sources &= (uint8_t)(sources - 1);
+		g->sgi_source[intid] = sources;
+		if (sources != 0) {	/* the next sender's turn comes with the EOI */
+			b->latch |= bit;
+			lr.eoi = true;
+		}
+	}
+	g->lr_source[i] = lr.source;
+	gic_lr_write(i, &lr);
+	g->lr_used |= BIT(i);
+	g->lr_hw = hw ? g->lr_hw | BIT(i) : g->lr_hw & ~BIT(i);
+	g->lr_level = level ? g->lr_level | BIT(i) : g->lr_level & ~BIT(i);
+	g->lr_eoi = lr.eoi ? g->lr_eoi | BIT(i) : g->lr_eoi & ~BIT(i);
+	g->lr_intid[i] = (uint16_t)intid;
+	b->inlr |= bit;
+	b->lr[n] = (uint8_t)i;
+	b->fresh &= ~bit;
+}
+
+/* Write list register i again with another state; HW is for a pending one only. */
+static void lr_rewrite(struct vcpu *v, uint32_t i, uint32_t state, bool hw, bool eoi)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t intid = g->lr_intid[i];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+	struct lr lr = {
+		.intid = intid,
+		.prio = b->prio[intid % 32],
+		.state = (uint8_t)state,
+		.source = g->lr_source[i],
+		.group1 = (b->group1 & BIT(intid % 32)) != 0,
+		.hw = hw,
+		.eoi = eoi,
+	};
+
+	g->lr_hw = hw ? g->lr_hw | BIT(i) : g->lr_hw & ~BIT(i);
+	g->lr_eoi = eoi ? g->lr_eoi | BIT(i) : g->lr_eoi & ~BIT(i);
+	gic_lr_write(i, &lr);
+}
+
+/* List register i is free again. */
+static void lr_forget(struct vcpu *v, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t intid = g->lr_intid[i];
+
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+	uint32_t bit = BIT(intid % 32);
+
+	g->lr_used &= ~BIT(i);
+	g->lr_eoi &= ~BIT(i);
+	b->inlr &= ~bit;
+	b->drop_pending &= ~bit;
+	b->drop_active &= ~bit;
+	b->make_active &= ~bit;
+}
+
+/* The guest has ended it, or unpended it: so is the twin, unless it has fired again. */
+static void release_held(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
+{
+	if ((b->held & ~b->latch & BIT(intid % 32)) != 0) {
+		b->held &= ~BIT(intid % 32);
+		gic_deactivate(v->cpu->id, intid);
+	}
+}
+
+/* It has left v. If its target changed meanwhile and it is pending, that one shall know. */
+static void pass_on(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
+{
+	uint32_t to = b->cpu[intid % 32];
+
+	if (UNLIKELY(intid >= GIC_PRIVATE && to != v->id && to < v->vm->cfg->vcpu_count &&
+		     (pending(b) & b->live & BIT(intid % 32)) != 0)) {
+		vgic_ask_locked(&v->vm->vcpu[to]);
+	}
+}
+
+/* The guest has ended the interrupt of list register i. */
+static void lr_retire(struct vcpu *v, uint32_t i)
+{
+	uint32_t intid = v->arch.vgic.lr_intid[i];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+
+	if ((b->make_active & BIT(intid % 32)) != 0) {
+		b->active |= BIT(intid % 32);
+		b->lr[intid % 32] = VGIC_NOBODY;
+	}
+	lr_forget(v, i);
+	if ((v->arch.vgic.lr_hw & BIT(i)) != 0) {
+		b->held &= ~BIT(intid % 32);	/* the hardware did it */
+	} else {
+		release_held(v, b, intid);
+	}
+	pass_on(v, b, intid);
+}
+
+/* What list register i has pending waits in the bank again; a line does so by itself. */
+static void lr_unpend(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+
+	if ((g->lr_level & BIT(i)) == 0) {
+		b->latch |= BIT(intid % 32);
+		if (intid < GIC_SGIS && !gic.v3) {
+			g->sgi_source[intid] |= (uint8_t)BIT(g->lr_source[i]);
+		}
+	}
+}
+
+/* Take back what list register i says, and free it. */
+static void lr_evict(struct vcpu *v, uint32_t i)
+{
+	uint32_t state = gic_lr_state(i);
+	uint32_t intid = v->arch.vgic.lr_intid[i];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+
+	if (state == LR_INVALID) {
+		lr_retire(v, i);
+		return;
+	}
+	gic_lr_clear(i);
+	lr_forget(v, i);
+	if ((state & LR_ACTIVE) != 0) {
+		b->active |= BIT(intid % 32);
+		b->lr[intid % 32] = (uint8_t)v->id;
+	}
+	if ((state & LR_PENDING) != 0) {
+		lr_unpend(v, b, intid, i);
+	}
+	pass_on(v, b, intid);
+}
+
+/* Retire all that the guest has ended since. */
+static void lr_reclaim(struct vcpu *v)
+{
+	uint32_t done = v->arch.vgic.lr_used & gic_lr_empty();
+
+	/* Bound: the list registers. */
+	for (; done != 0; done &= done - 1) {
+		lr_retire(v, (uint32_t)__builtin_ctz(done));
+	}
+}
+
+/* ---- Choosing ---- */
+
+/* What of the bank could go to v now. */
+static uint32_t deliverable(const struct vcpu *v, const struct vgic_bank *b, bool is_private)
+{
+	uint32_t set = pending(b) & b->live & ~b->inlr & ~b->active;
+
+	if (!is_private) {
+		/* Bound: 32 bits. */
+		for (uint32_t s = set; s != 0; s &= s - 1) {
+			if (b->cpu[__builtin_ctz(s)] != v->id) {
+				set &= ~(s & -s);
+			}
+		}
+	}
+	return set;
+}
+
+/* Of the INTIDs in set, the one of the highest priority, if it beats *c. */
+static void better(struct candidate *c, struct vgic_bank *b, uint32_t first, uint32_t set)
+{
+	/* Bound: 32 bits. */
+	for (; set != 0; set &= set - 1) {
+		uint32_t n = (uint32_t)__builtin_ctz(set);
+
+		if (c->bank == NULL || b->prio[n] < c->prio) {
+			c->bank = b;
+			c->intid = first + n;
+			c->prio = b->prio[n];
+		}
+	}
+}
+
+static struct candidate best_deliverable(struct vcpu *v)
+{
+	struct vgic_bank *own = &v->arch.vgic.bank;
+	struct candidate c = { .bank = NULL };
+
+	better(&c, own, 0, deliverable(v, own, true));
+	/* Bound: VGIC_BANKS. */
+	for (uint32_t i = 1; i < bank_count(v->vm); i++) {
+		struct vgic_bank *b = &v->vm->arch.vgic.spi[i - 1];
+
+		better(&c, b, i * 32, deliverable(v, b, false));
+	}
+	return c;
+}
+
+/* The INTIDs of set that are active and that vCPU `holder` has acknowledged. */
+static uint32_t held_by(const struct vgic_bank *b, uint32_t holder)
+{
+	uint32_t set = b->active;
+
+	/* Bound: 32 bits. */
+	for (uint32_t s = set; s != 0; s &= s - 1) {
+		if (b->lr[__builtin_ctz(s)] != holder) {
+			set &= ~(s & -s);
+		}
+	}
+	return set;
+}
+
+/*
+ * The active interrupt outside the list registers that the guest ends next: one
+ * that it has acknowledged, else one that software made active.
+ */
+static struct candidate best_active(struct vcpu *v)
+{
+	struct vgic_bank *own = &v->arch.vgic.bank;
+	struct candidate c = { .bank = NULL };
+
+	for (uint32_t holder = v->id; c.bank == NULL; holder = VGIC_NOBODY) {
+		better(&c, own, 0, held_by(own, holder));
+		/* Bound: VGIC_BANKS. */
+		for (uint32_t i = 1; i < bank_count(v->vm); i++) {
+			struct vgic_bank *b = &v->vm->arch.vgic.spi[i - 1];
+
+			if (b->active != 0) {
+				better(&c, b, i * 32, held_by(b, holder));
+			}
+		}
+		if (holder == VGIC_NOBODY) {
+			break;
+		}
+	}
+	return c;
+}
+
+/*
+ * A list register for an interrupt of priority prio when all are taken: that of
+ * the lowest pending one, if it is lower; else, if none is pending, that of the
+ * lowest active one, which the guest ends last.
+ */
+static uint32_t lr_victim(struct vcpu *v, uint8_t prio)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t pend = NO_LR, act = NO_LR;
+	int lowest_pend = -1, lowest_act = -1;
+
+	for (uint32_t i = 0; i < gic.lr_count; i++) {
+		int p = vgic_bank_of(v, g->lr_intid[i])->prio[g->lr_intid[i] % 32];
+
+		if (gic_lr_state(i) == LR_PENDING) {
+			if (p > lowest_pend) {
+				lowest_pend = p;
+				pend = i;
+			}
+		} else if (p > lowest_act) {
+			lowest_act = p;
+			act = i;
+		}
+	}
+	if (pend != NO_LR) {
+		return lowest_pend > prio ? pend : NO_LR;
+	}
+	return act;
+}
+
+static void hcr_update(struct vcpu *v, bool more_waits)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	bool ended_outside = best_active(v).bank != NULL;
+	uint32_t hcr = GIC_HCR_EN | (more_waits ? GIC_HCR_NPIE : 0) |
+		       (ended_outside ? GIC_HCR_LRENPIE : 0);
+
+	if (hcr != g->hcr) {
+		g->hcr = hcr;
+		gic_hcr_write(hcr);
+	}
+}
+
+/* Establish the rule of the cache. */
+static void lr_fill(struct vcpu *v)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	struct candidate c = best_deliverable(v);
+
+	/* Bound: a turn fills a list register, or puts a higher priority into it. */
+	for (uint32_t turns = 2u * gic.lr_count; c.bank != NULL && turns != 0; turns--) {
+		uint32_t free = ~g->lr_used & (BIT(gic.lr_count) - 1);
+		uint32_t i = free != 0 ? (uint32_t)__builtin_ctz(free) : lr_victim(v, c.prio);
+
+		if (i == NO_LR) {
+			break;
+		}
+		if (free == 0) {
+			lr_evict(v, i);
+		}
+		lr_put(v, c.bank, c.intid, i);
+		c = best_deliverable(v);
+	}
+	hcr_update(v, c.bank != NULL);
+}
+
+/* ---- Keeping in step ---- */
+
+/* What the register model ordered for the interrupt in list register i. */
+static void lr_obey(struct vcpu *v, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t intid = g->lr_intid[i];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+	uint32_t bit = BIT(intid % 32);
+	uint32_t state = gic_lr_state(i);
+	uint32_t want = state;
+
+	if ((b->drop_pending & bit) != 0 ||
+	    ((g->lr_level & BIT(i)) != 0 && (b->line & ~b->edge & bit) == 0)) {
+		want &= ~LR_PENDING;
+	}
+	if ((b->drop_active & bit) != 0) {
+		want &= ~LR_ACTIVE;
+	}
+	if ((b->make_active & bit) != 0) {
+		want |= LR_ACTIVE;
+	}
+	b->drop_pending &= ~bit;
+	b->drop_active &= ~bit;
+	b->make_active &= ~bit;
+	if (want == LR_INVALID) {
+		gic_lr_clear(i);
+		lr_forget(v, i);
+		release_held(v, b, intid);
+		pass_on(v, b, intid);
+	} else if (want != state) {
+		lr_rewrite(v, i, want, false, true);
+	}
+}
+
+/* GICv2: a sender whose SGI is in list register i, pending, has not sent another. */
+static void lr_merge_sgi(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+
+	if ((gic_lr_state(i) & LR_PENDING) != 0) {
+		g->sgi_source[intid] &= (uint8_t)~BIT(g->lr_source[i]);
+		if (g->sgi_source[intid] == 0) {
+			b->latch &= ~BIT(intid);
+		}
+	}
+}
+
+/* It became pending again while in list register i, which is not empty. */
+static void lr_merge(struct vcpu *v, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t intid = g->lr_intid[i];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+	uint32_t bit = BIT(intid % 32);
+	uint32_t state = gic_lr_state(i);
+
+	if (intid < GIC_SGIS && !gic.v3) {
+		lr_merge_sgi(v, b, intid, i);
+	} else if ((b->latch & b->live & bit) != 0 && is_target(v, b, intid)) {
+		b->latch &= ~bit;
+		g->lr_level &= ~BIT(i);
+		if (state == LR_ACTIVE) {
+			state |= LR_PENDING;
+			lr_rewrite(v, i, state, false, true);
+		} else if (state == LR_PENDING && (b->held & bit) != 0 &&
+			   ((g->lr_hw | g->lr_eoi) & BIT(i)) == 0) {
+			lr_rewrite(v, i, state, true, false);
+		}
+	}
+	if ((pending(b) & bit) != 0 && (g->lr_eoi & BIT(i)) == 0 && state != LR_INVALID) {
+		lr_rewrite(v, i, state, false, true);	/* its turn comes with the EOI */
+	}
+}
+
+/*
+ * Choose anew: what is pending in list register i goes back. Of what is active
+ * for another target now, the EOI wants us: it may be that one's turn then.
+ */
+static void lr_refresh(struct vcpu *v, uint32_t i)
+{
+	uint32_t intid = v->arch.vgic.lr_intid[i];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+	uint32_t state = gic_lr_state(i);
+
+	if (state == LR_PENDING) {
+		lr_evict(v, i);
+	} else if (state == (LR_PENDING | LR_ACTIVE)) {
+		lr_unpend(v, b, intid, i);
+		lr_rewrite(v, i, LR_ACTIVE, false, true);
+	} else if (state == LR_ACTIVE && !is_target(v, b, intid)) {
+		lr_rewrite(v, i, LR_ACTIVE, false, true);
+	}
+}
+
+/* EOIs of interrupts that had lost their list register: the highest priority ends first. */
+static void end_outside(struct vcpu *v)
+{
+	uint32_t n = gic_eoicount_take(v->arch.vgic.hcr);
+
+	/* Bound: EOIcount has five bits. */
+	for (; n != 0; n--) {
+		struct candidate c = best_active(v);
+
+		if (c.bank == NULL) {
+			return;
+		}
+		c.bank->active &= ~BIT(c.intid % 32);
+		release_held(v, c.bank, c.intid);
+		pass_on(v, c.bank, c.intid);
+	}
+}
+
+void vgic_sync_locked(struct vcpu *v)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	bool refresh = g->refresh;
+
+	g->refresh = false;
+	g->due = false;
+	lr_reclaim(v);
+	if ((g->hcr & GIC_HCR_LRENPIE) != 0) {
+		end_outside(v);
+	}
+	/* Bound: the list registers. */
+	for (uint32_t used = g->lr_used; used != 0; used &= used - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(used);
+		struct vgic_bank *b = vgic_bank_of(v, g->lr_intid[i]);
+		uint32_t bit = BIT(g->lr_intid[i] % 32);
+		uint32_t state;
+
+		lr_obey(v, i);
+		if (refresh && (g->lr_used & BIT(i)) != 0) {
+			lr_refresh(v, i);
+		}
+		if ((g->lr_used & BIT(i)) == 0) {
+			continue;
+		}
+		lr_merge(v, i);
+		state = gic_lr_state(i);
+		b->snap = (state & LR_ACTIVE) != 0 ? b->snap | bit : b->snap & ~bit;
+		b->snap_pend = (state & LR_PENDING) != 0 ? b->snap_pend | bit :
+							   b->snap_pend & ~bit;
+		b->fresh |= bit;
+	}
+	lr_fill(v);
+}
+
+void vgic_park(struct vcpu *v)
+{
+	struct vgic *vgic = &v->vm->arch.vgic;
+
+	spin_lock(&vgic->lock);
+	lr_reclaim(v);
+	/* Bound: the list registers. */
+	for (uint32_t used = v->arch.vgic.lr_used; used != 0; used &= used - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(used);
+
+		lr_obey(v, i);
+		if ((v->arch.vgic.lr_used & BIT(i)) != 0) {
+			lr_evict(v, i);
+		}
+	}
+	spin_unlock(&vgic->lock);
+}
+
+void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
+{
+	uint32_t i = b->lr[intid % 32];
+
+	/* Bound: KZ_VCPUS_MAX. */
+	for (uint32_t t = 0; (b->inlr & BIT(intid % 32)) != 0 && t < v->vm->cfg->vcpu_count; t++) {
+		struct vgic_cpu *g = &v->vm->vcpu[t].arch.vgic;
+
+		if ((g->lr_used & g->lr_hw & BIT(i)) != 0 && g->lr_intid[i] == intid &&
+		    (intid >= GIC_PRIVATE || t == v->id)) {
+			lr_forget(&v->vm->vcpu[t], i);
+		}
+	}
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gic_host.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "arch.h"
+
+struct gic gic;
+struct gic_host gic_host;
+
+static uint32_t here(void)
+{
+	return arch_this_cpu()->id;
+}
+
+static struct host_vif *vif(void)
+{
+	return &gic_host.vif[here()];
+}
+
+static struct host_bank *bank(uint32_t cpu, uint32_t intid)
+{
+	assert(intid < KZ_INTID_MAX);
+	return intid < GIC_PRIVATE ? &gic_host.own[cpu] : &gic_host.spi[intid / 32];
+}
+
+void gic_host_reset(bool v3, uint8_t lr_count)
+{
+	memset(&gic_host, 0, sizeof(gic_host));
+	gic = (struct gic){ .v3 = v3, .lr_count = lr_count };
+	for (uint32_t i = 0; i < KZ_CPUS_MAX; i++) {
+		gic.affinity[i] = i;
+		gic.gicc_id[i] = (uint8_t)BIT(i);
+	}
+}
+
+/* ---- Physical interrupts ---- */
+
+void gic_host_line(uint32_t cpu, uint32_t intid, bool high)
+{
+	struct host_bank *b = bank(cpu, intid);
+	uint32_t bit = BIT(intid % 32);
+
+	if (high && (b->line & bit) == 0 && (b->edge & bit) != 0) {
+		b->latch |= bit;
+	}
+	b->line = high ? b->line | bit : b->line & ~bit;
+}
+
+bool gic_host_is_active(uint32_t cpu, uint32_t intid)
+{
+	return (bank(cpu, intid)->active & BIT(intid % 32)) != 0;
+}
+
+static bool is_ready(uint32_t cpu, uint32_t intid)
+{
+	const struct host_bank *b = bank(cpu, intid);
+	uint32_t pending = b->latch | (b->line & ~b->edge);
+
+	return (pending & b->enabled & ~b->active & BIT(intid % 32)) != 0 &&
+	       (intid < GIC_PRIVATE || gic_host.route[intid] == cpu);
+}
+
+uint32_t gic_ack(void)
+{
+	for (uint32_t i = 0; i < KZ_INTID_MAX; i++) {
+		if (is_ready(here(), i)) {
+			bank(here(), i)->active |= BIT(i % 32);
+			bank(here(), i)->latch &= ~BIT(i % 32);
+			return i;
+		}
+	}
+	return GIC_HOST_NONE;
+}
+
+void gic_eoi(uint32_t iar)
+{
+	assert(gic_host_is_active(here(), iar & 0x3ff));
+}
+
+void gic_dir(uint32_t iar)
+{
+	gic_deactivate(here(), iar & 0x3ff);
+}
+
+void gic_sgi(uint32_t cpu, uint32_t intid)
+{
+	assert(cpu < KZ_CPUS_MAX && intid == GIC_SGI_KICK);
+	gic_host.kicks++;
+}
+
+void gic_enable(uint32_t cpu, uint32_t intid, bool on)
+{
+	struct host_bank *b = bank(cpu, intid);
+	uint32_t bit = BIT(intid % 32);
+
+	assert(intid >= GIC_PRIVATE || gic.v3 || cpu == here());
+	b->enabled = on ? b->enabled | bit : b->enabled & ~bit;
+}
+
+bool gic_is_pending(uint32_t cpu, uint32_t intid)
+{
+	const struct host_bank *b = bank(cpu, intid);
+
+	return ((b->latch | (b->line & ~b->edge)) & BIT(intid % 32)) != 0;
+}
+
+void gic_set_pending(uint32_t intid)
+{
+	bank(0, intid)->latch |= BIT(intid % 32);
+}
+
+void gic_deactivate(uint32_t cpu, uint32_t intid)
+{
+	assert(intid >= GIC_PRIVATE || gic.v3 || cpu == here());
+	bank(cpu, intid)->active &= ~BIT(intid % 32);
+}
+
+void gic_reset_irq(uint32_t cpu, uint32_t intid)
+{
+	struct host_bank *b = bank(cpu, intid);
+	uint32_t bit = BIT(intid % 32);
+
+	assert(intid >= GIC_PRIVATE || gic.v3 || cpu == here());
+	b->enabled &= ~bit;
+	b->latch &= ~bit;
+	b->active &= ~bit;
+}
+
+void gic_set_edge(uint32_t intid, bool edge)
+{
+	struct host_bank *b = bank(0, intid);
+
+	b->edge = edge ? b->edge | BIT(intid % 32) : b->edge & ~BIT(intid % 32);
+}
+
+/* The word itself, for the model that writes through. */
+void gic_config(uint32_t intid, uint32_t mask, uint32_t value)
+{
+	uint64_t at = gic.gicd + GICD_ICFGR + intid / 16 * 4;
+
+	mmio_write32(at, (mmio_read32(at) & ~mask) | (value & mask));
+}
+
+void gic_route(uint32_t intid, uint32_t cpu)
+{
+	assert(intid >= GIC_PRIVATE && cpu < KZ_CPUS_MAX);
+	gic_host.route[intid] = (uint8_t)cpu;
+}
+
+/* What gicd and gicr point at is up to the test. */
+uint64_t gic_frame(uint32_t cpu, uint32_t intid)
+{
+	return gic.v3 && intid < GIC_PRIVATE ? gic.gicr[cpu] + GICR_SGI : gic.gicd;
+}
+
+/* ---- List registers ---- */
+
+/* What the architecture leaves unpredictable does not happen. */
+static void lr_check(uint32_t i, const struct lr *lr)
+{
+	assert(i < gic.lr_count && lr->intid < KZ_INTID_MAX && lr->state <= 3);
+	assert((lr->prio & 7) == 0);		/* five bits are all that version 2 has */
+	if (lr->hw) {
+		/* IHI 0048 5.2.1, IHI 0069 6.1: active and pending is for software's only. */
+		assert(lr->state == LR_PENDING && !lr->eoi && lr->intid >= GIC_SGIS);
+		assert(gic_host_is_active(here(), lr->intid));
+	}
+	assert(gic.v3 || lr->source == 0 || lr->intid < GIC_SGIS);
+	for (uint32_t k = 0; k < gic.lr_count; k++) {
+		const struct lr *o = &vif()->lr[k];
+
+		assert(k == i || o->state == LR_INVALID || lr->state == LR_INVALID ||
+		       o->intid != lr->intid);
+	}
+}
+
+void gic_lr_write(uint32_t i, const struct lr *lr)
+{
+	lr_check(i, lr);
+	vif()->lr[i] = *lr;
+	if (gic.v3) {
+		vif()->lr[i].source = 0;	/* it has no such field */
+	}
+	gic_host.lr_writes++;
+}
+
+void gic_lr_clear(uint32_t i)
+{
+	assert(i < gic.lr_count);
+	vif()->lr[i] = (struct lr){ 0 };
+	gic_host.lr_writes++;
+}
+
+uint32_t gic_lr_state(uint32_t i)
+{
+	assert(i < gic.lr_count);
+	return vif()->lr[i].state;
+}
+
+/* A list register whose maintenance interrupt is due is not empty yet (GICH_ELRSR). */
+uint32_t gic_lr_empty(void)
+{
+	uint32_t set = 0;
+
+	for (uint32_t i = 0; i < gic.lr_count; i++) {
+		const struct lr *lr = &vif()->lr[i];
+
+		set |= lr->state == LR_INVALID && (lr->hw || !lr->eoi) ? BIT(i) : 0;
+	}
+	return set;
+}
+
+void gic_hcr_write(uint32_t bits)
+{
+	assert((bits & ~(GIC_HCR_EN | GIC_HCR_LRENPIE | GIC_HCR_NPIE | GIC_HCR_TC)) == 0);
+	vif()->hcr = bits;
+	vif()->eoicount = 0;
+}
+
+uint32_t gic_eoicount_take(uint32_t hcr_bits)
+{
+	uint32_t n = vif()->eoicount;
+
+	assert(vif()->hcr == hcr_bits);
+	vif()->eoicount = 0;
+	return n;
+}
+
+void gic_virtual_reset(void)
+{
+	*vif() = (struct host_vif){ .hcr = vif()->hcr };
+}
+
+/* ---- The guest's side ---- */
+
+/* The priority that runs, as a level 0..31, or 32. */
+static uint32_t running(const struct host_vif *f)
+{
+	return f->active_prio == 0 ? 32 : (uint32_t)__builtin_ctz(f->active_prio);
+}
+
+/* The list register that is signalled, or NULL. */
+static struct lr *best(struct host_vif *f)
+{
+	struct lr *top = NULL;
+
+	for (uint32_t i = 0; i < gic.lr_count; i++) {
+		struct lr *lr = &f->lr[i];
+
+		if (lr->state == LR_PENDING && f->group[lr->group1] &&
+		    (top == NULL || lr->prio < top->prio)) {
+			top = lr;
+		}
+	}
+	if (top == NULL || (f->hcr & GIC_HCR_EN) == 0 || top->prio >= f->pmr ||
+	    top->prio / 8u >= running(f)) {
+		return NULL;
+	}
+	return top;
+}
+
+bool vif_signals(uint32_t cpu)
+{
+	return best(&gic_host.vif[cpu]) != NULL;
+}
+
+uint32_t vif_ack(void)
+{
+	struct lr *lr = best(vif());
+
+	if (lr == NULL) {
+		return GIC_HOST_NONE;
+	}
+	lr->state = LR_ACTIVE;
+	vif()->active_prio |= BIT(lr->prio / 8u);
+	return lr->intid | (uint32_t)lr->source << 10;
+}
+
+static void deactivate(uint32_t iar)
+{
+	for (uint32_t i = 0; i < gic.lr_count; i++) {
+		struct lr *lr = &vif()->lr[i];
+
+		if ((lr->state & LR_ACTIVE) != 0 &&
+		    (lr->intid | (uint32_t)lr->source << 10) == iar) {
+			lr->state &= LR_PENDING;
+			if (lr->hw) {
+				assert(gic_host_is_active(here(), lr->intid));
+				gic_deactivate(here(), lr->intid);
+			}
+			return;
+		}
+	}
+	vif()->eoicount = (vif()->eoicount + 1) & 31;
+}
+
+void vif_eoi(uint32_t iar)
+{
+	struct host_vif *f = vif();
+
+	if (f->active_prio == 0) {
+		return;
+	}
+	f->active_prio &= f->active_prio - 1;
+	if (!f->eoimode) {
+		deactivate(iar);
+	}
+}
+
+void vif_dir(uint32_t iar)
+{
+	assert(vif()->eoimode);
+	deactivate(iar);
+}
+
+bool vif_wants_us(uint32_t cpu)
+{
+	const struct host_vif *f = &gic_host.vif[cpu];
+	bool eoi = false, pending = false;
+
+	for (uint32_t i = 0; i < gic.lr_count; i++) {
+		eoi |= f->lr[i].eoi && f->lr[i].state == LR_INVALID;
+		pending |= f->lr[i].state == LR_PENDING;
+	}
+	return (f->hcr & GIC_HCR_EN) != 0 &&
+	       (eoi || ((f->hcr & GIC_HCR_NPIE) != 0 && !pending) ||
+		((f->hcr & GIC_HCR_LRENPIE) != 0 && f->eoicount != 0));
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host's GIC: physical interrupts, and for each core a virtual CPU interface
+ * with list registers, as IHI 0048 5.2 and IHI 0069 6 describe them. It checks
+ * that arch/gic.h is used as the architecture allows, and a test plays guest and
+ * devices on it. The host's current core (host_become) is the one that acts.
+ */
+#ifndef GIC_HOST_H
+#define GIC_HOST_H
+
+#include <kizami/blob.h>
+#include "gic.h"
+
+#define GIC_HOST_BANKS	32u
+#define GIC_HOST_NONE	1023u
+
+/* 32 physical interrupts. */
+struct host_bank {
+	uint32_t enabled, latch, line, edge, active;
+};
+
+/* Virtual CPU interface of a core. */
+struct host_vif {
+	struct lr lr[GIC_LRS_MAX];
+	uint32_t hcr;
+	uint32_t eoicount;
+	uint32_t active_prio;		/* a bit for each of 32 priorities */
+	uint8_t pmr;
+	bool eoimode;			/* EOI drops the priority only, DIR ends */
+	bool group[2];			/* enabled */
+};
+
+struct gic_host {
+	struct host_vif vif[KZ_CPUS_MAX];
+	struct host_bank own[KZ_CPUS_MAX];	/* INTIDs 0..31 */
+	struct host_bank spi[GIC_HOST_BANKS];	/* by INTID / 32, entry 0 unused */
+	uint8_t route[KZ_INTID_MAX];
+	uint32_t lr_writes;		/* of all cores */
+	uint32_t kicks;			/* SGIs that our cores sent each other */
+};
+extern struct gic_host gic_host;
+
+/* As after power-on. */
+void gic_host_reset(bool v3, uint8_t lr_count);
+
+/* A device drives its line; an edge-triggered interrupt latches the rise. */
+void gic_host_line(uint32_t cpu, uint32_t intid, bool high);
+bool gic_host_is_active(uint32_t cpu, uint32_t intid);
+
+/* ---- The guest at its CPU interface ---- */
+
+/* The interrupt acknowledged (version 2: SGI source in 12:10), or GIC_HOST_NONE. */
+uint32_t vif_ack(void);
+void vif_eoi(uint32_t iar);
+void vif_dir(uint32_t iar);
+/* Does the interface want the hypervisor? GICH_MISR is not 0. */
+bool vif_wants_us(uint32_t cpu);
+/* What the guest would see: an interrupt is signalled. */
+bool vif_signals(uint32_t cpu);
+
+#endif

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link: arch/vgic.c arch/vgic_lr.c arch/vgic_mmio.c arch/vgic_reset.c arch/vgic_hrt.c */
+/* link: tests/host/arch_host.c tests/host/gic_host.c tests/host/gic_naive.c */
+/* link: tests/host/vgic_bed.c tests/host/vgic_both.c */
+/*
+ * The interrupt model and the oracle in lockstep: guests, devices and the other
+ * cores' delays by dice, for each number of list registers and vCPUs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "vgic_bed.h"
+
+#define OPS	40000u			/* a machine */
+
+/* How guests end interrupts; what list registers cannot tell apart is left out (caveats). */
+enum style {
+	NEST,		/* as deep as priorities allow; EOI ends */
+	SOFT,		/* software sets and clears active */
+	SPLIT,		/* EOI drops, DIR ends, in any order */
+};
+
+static struct {
+	bool v3;
+	uint32_t cpus;
+	uint8_t lrs;
+	enum style style;
+	uint32_t early;		/* percent of acknowledges that do not wait for other cores */
+	bool groups;		/* both are used */
+} run;
+
+/* What was reached, so that the dice are known to roll. */
+static struct {
+	uint64_t acks, early, nested, sources, checks, fires;
+} seen;
+
+/* SGIs, twins (27, 30, 40..47), a PPI that only software raises, emulated devices. */
+static const uint8_t hot[] = {
+	0, 1, 2, 3, 15, 20, 27, 30, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
+	64, 65, 66, 67, 94, 95,
+};
+
+static uint32_t dice(uint32_t sides)
+{
+	return (uint32_t)random() % sides;
+}
+
+static uint32_t hot_intid(void)
+{
+	return hot[dice(ARRAY_SIZE(hot))];
+}
+
+static uint32_t device(void)
+{
+	static const uint8_t lines[] = { 32, 33, 34, 35, 36, 37, 38, 39, 64, 65, 66, 67, 94, 95 };
+
+	return lines[dice(ARRAY_SIZE(lines))];
+}
+
+static uint32_t twin(void)
+{
+	static const uint8_t lines[] = { 27, 30, 40, 41, 42, 43, 44, 45, 46, 47 };
+
+	return lines[dice(ARRAY_SIZE(lines))];
+}
+
+/* A few hot INTIDs of a bank. */
+static uint32_t mask_of(uint32_t *bank)
+{
+	uint32_t first = hot_intid();
+	uint32_t mask = BIT(first % 32);
+
+	*bank = first / 32;
+	while (dice(2) == 0) {
+		uint32_t i = hot_intid();
+
+		mask |= i / 32 == *bank ? BIT(i % 32) : 0;
+	}
+	return mask;
+}
+
+/* ---- What happens ---- */
+
+/*
+ * The stack of the guest may grow: the list registers hold all that is active,
+ * or an EOI alone says what ends.
+ */
+static bool may_activate(uint32_t cpu)
+{
+	return run.style == NEST ? naive.cpu[cpu].run_count < 30 :
+				   naive_active_count(cpu) + 1 < run.lrs;
+}
+
+static void op_guest_ack(uint32_t cpu)
+{
+	uint32_t intid;
+
+	if (!may_activate(cpu)) {
+		return;
+	}
+	if (dice(100) < run.early) {
+		intid = both_ack_early(cpu);
+		seen.early += intid != GIC_HOST_NONE;
+	} else {
+		intid = both_ack(cpu);
+	}
+	if (intid != GIC_HOST_NONE) {
+		seen.acks++;
+		seen.nested += naive.cpu[cpu].run_count > run.lrs;
+		seen.sources += naive_irq(cpu, intid)->sources != 0;
+	}
+}
+
+static void op_guest_end(uint32_t cpu)
+{
+	struct naive_cpu *c = &naive.cpu[cpu];
+	uint32_t i;
+
+	if (c->run_count == 0) {
+		return;
+	}
+	if (!c->eoimode) {
+		both_eoi(cpu, c->run_count - 1);
+		return;
+	}
+	i = dice(c->run_count);
+	if (c->run[i].dropped) {
+		both_dir(cpu, i);
+		return;
+	}
+	/* The last that is not dropped. */
+	for (i = c->run_count - 1; c->run[i].dropped; i--) {
+	}
+	both_eoi(cpu, i);
+}
+
+static void op_pmr(uint32_t cpu)
+{
+	uint32_t pmr = dice(3) != 0 ? 0xf8 : dice(32) * 8;
+
+	naive.cpu[cpu].pmr = pmr;
+	gic_host.vif[cpu].pmr = (uint8_t)pmr;
+}
+
+static void op_enable(uint32_t cpu)
+{
+	uint32_t bank;
+	uint32_t mask = mask_of(&bank);
+
+	both_bits(cpu, dice(3) == 0 ? GICD_ICENABLER : GICD_ISENABLER, bank, mask);
+}
+
+static void op_pending(uint32_t cpu)
+{
+	uint32_t bank;
+	uint32_t mask = mask_of(&bank);
+
+	both_bits(cpu, dice(2) == 0 ? GICD_ICPENDR : GICD_ISPENDR, bank, mask);
+}
+
+static bool is_on_stack(uint32_t intid)
+{
+	for (uint32_t c = 0; c < naive.cpus; c++) {
+		for (uint32_t i = 0; i < naive.cpu[c].run_count; i++) {
+			if ((naive.cpu[c].run[i].iar & 0x3ff) == intid) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void op_active(uint32_t cpu)
+{
+	uint32_t intid = hot_intid();
+
+	if (run.style != SOFT || is_on_stack(intid)) {
+		return;
+	}
+	if (dice(2) == 0) {
+		both_bits(cpu, GICD_ICACTIVER, intid / 32, BIT(intid % 32));
+		bed_settle_all();	/* else it may end what was acknowledged meanwhile */
+	} else if (may_activate(cpu)) {
+		both_bits(cpu, GICD_ISACTIVER, intid / 32, BIT(intid % 32));
+	}
+}
+
+static void op_priority(uint32_t cpu)
+{
+	uint32_t intid = hot_intid();
+
+	if (!naive_irq(cpu, intid)->active) {
+		both_priority(cpu, intid, (uint8_t)(dice(24) * 8 + dice(8)));
+	}
+}
+
+static void op_target(uint32_t cpu)
+{
+	uint32_t intid = hot_intid();
+
+	if (intid >= GIC_PRIVATE && run.cpus > 1) {
+		both_target(cpu, intid, dice(run.cpus));
+	}
+}
+
+static void op_sgi(uint32_t cpu)
+{
+	both_sgi(cpu, dice(4), dice(1u << run.cpus));
+}
+
+/* GICD_CPENDSGIR, GICD_SPENDSGIR: senders of an SGI of this vCPU. */
+static void op_sgi_sources(uint32_t cpu)
+{
+	uint32_t intid = dice(4);
+	uint8_t mask = (uint8_t)dice(1u << run.cpus);
+	struct naive_irq *q = naive_irq(cpu, intid);
+
+	if (run.v3) {
+		return;
+	}
+	if (dice(2) == 0) {
+		q->sources |= mask;
+		bed_byte_write(cpu, GICD_SPENDSGIR, intid, mask);
+	} else {
+		q->sources &= (uint8_t)~mask;
+		bed_byte_write(cpu, GICD_CPENDSGIR, intid, mask);
+	}
+}
+
+/* GICD_ICFGR of a device's interrupt that is at rest. */
+static void op_config(uint32_t cpu)
+{
+	uint32_t intid = device();
+	struct naive_irq *q = naive_irq(cpu, intid);
+	uint32_t at = GICD_ICFGR + intid / 16 * 4;
+
+	bed_settle_all();
+	if (!q->enabled && !q->active && !naive_pending(q) && !q->line) {
+		q->edge = !q->edge;
+		bed_write(cpu, at, bed_read(cpu, at) ^ 2u << intid % 16 * 2);
+	}
+}
+
+static void op_group(uint32_t cpu)
+{
+	uint32_t intid = hot_intid();
+	struct naive_irq *q = naive_irq(cpu, intid);
+
+	if (run.groups) {
+		bed_settle_all();
+		q->group1 = !q->group1;
+		bed_bits_write(cpu, GICD_IGROUPR, intid / 32,
+			       naive_bits(cpu, GICD_IGROUPR, intid / 32));
+		bed_settle_all();
+	}
+}
+
+static void op_ctlr(uint32_t cpu)
+{
+	bed_settle_all();
+	both_ctlr(cpu, dice(3) == 0 ? dice(4) : 3);
+	bed_settle_all();
+}
+
+static void op_line(uint32_t cpu)
+{
+	both_line(cpu, device(), dice(2) == 0);
+}
+
+static void op_twin(uint32_t cpu)
+{
+	gic_host_line(cpu, twin(), dice(2) == 0);
+	seen.fires++;
+}
+
+static void op_settle(uint32_t cpu)
+{
+	bed_settle(cpu);
+}
+
+static void op_check(uint32_t cpu)
+{
+	(void)cpu;
+	if (dice(16) == 0) {
+		both_check();
+		seen.checks++;
+	}
+}
+
+static void step(void)
+{
+	static const struct {
+		uint32_t weight;
+		void (*op)(uint32_t cpu);
+	} table[] = {
+		{ 210, op_guest_ack }, { 160, op_guest_end }, { 15, op_pmr }, { 60, op_enable },
+		{ 60, op_pending }, { 40, op_active }, { 40, op_priority }, { 40, op_target },
+		{ 60, op_sgi }, { 10, op_sgi_sources }, { 10, op_config }, { 5, op_group },
+		{ 3, op_ctlr }, { 90, op_line }, { 90, op_twin }, { 90, op_settle },
+		{ 17, op_check },
+	};
+	uint32_t at = dice(1000);
+	uint32_t i = 0;
+
+	while (at >= table[i].weight) {
+		at -= table[i++].weight;
+	}
+	table[i].op(dice(run.cpus));
+}
+
+/* All lines fall, all is open: what is pending comes out, and nothing stays behind. */
+static void finish(void)
+{
+	for (uint32_t i = GIC_PRIVATE; i < NAIVE_LINES; i++) {
+		if (bed_is_hw(i)) {
+			gic_host_line(0, i, false);
+		} else {
+			both_line(0, i, false);
+		}
+	}
+	bed_settle_all();
+	both_ctlr(0, 3);
+	for (uint32_t c = 0; c < run.cpus; c++) {
+		naive.cpu[c].pmr = 0xf8;
+		gic_host.vif[c].pmr = 0xf8;
+		gic_host_line(c, BED_VTIMER, false);
+		gic_host_line(c, BED_PTIMER, false);
+		both_bits(c, GICD_ISENABLER, 0, ~0u);
+	}
+	both_bits(0, GICD_ISENABLER, 1, ~0u);
+	both_bits(0, GICD_ISENABLER, 2, ~0u);
+	for (uint32_t i = GIC_PRIVATE; i < NAIVE_LINES; i++) {
+		if (naive.spi[i].cpu == NAIVE_NOBODY) {
+			both_target(0, i, 0);
+		}
+	}
+	bed_settle_all();
+	(void)both_drain();
+	both_check();
+	for (uint32_t c = 0; c < run.cpus; c++) {
+		for (uint32_t i = 0; i < NAIVE_LINES; i++) {
+			const struct naive_irq *q = naive_irq(c, i);
+
+			assert_true(!naive_pending(q) || q->active || q->prio >= 0xf8);
+			assert_true(!bed_is_hw(i) || q->active || !gic_host_is_active(c, i));
+		}
+	}
+}
+
+static void machine_run(uint32_t seed)
+{
+	srandom(seed);
+	bed_start(run.v3, run.cpus, run.lrs);
+	both_ctlr(0, 3);
+	for (uint32_t c = 0; c < run.cpus; c++) {
+		bool split = run.style == SPLIT;
+
+		naive.cpu[c].eoimode = split;
+		gic_host.vif[c].eoimode = split;
+	}
+	for (uint32_t i = 0; i < ARRAY_SIZE(hot); i++) {
+		for (uint32_t c = 0; c < run.cpus; c++) {
+			both_bits(c, GICD_ISENABLER, hot[i] / 32, BIT(hot[i] % 32));
+			both_priority(c, hot[i], (uint8_t)(dice(24) * 8));
+		}
+		if (hot[i] >= GIC_PRIVATE && run.cpus > 1) {
+			both_target(0, hot[i], dice(run.cpus));
+		}
+	}
+	for (uint32_t i = 0; i < OPS; i++) {
+		step();
+	}
+	finish();
+}
+
+static void test_style(enum style style)
+{
+	static const uint8_t lrs[] = { 1, 2, 4, 16 };
+
+	for (uint32_t i = 0; i < 16; i++) {
+		run.v3 = i % 2 != 0;
+		run.cpus = i / 2 % 4 + 1;
+		run.lrs = lrs[i / 4];
+		run.style = style;
+		run.early = i % 3 == 2 ? 50 : 0;
+		run.groups = i % 5 == 4;
+		if (style != NEST && run.lrs < 4) {
+			continue;
+		}
+		if (getenv("VGIC_TRACE") != NULL) {
+			printf("v%u, %u vCPUs, %u LRs, style %u, early %u, groups %u\n",
+			       run.v3 ? 3 : 2, run.cpus, run.lrs, style, run.early, run.groups);
+			fflush(stdout);
+		}
+		machine_run(1000 * (uint32_t)style + i);
+	}
+}
+
+static void test_nest(void **state)
+{
+	(void)state;
+	test_style(NEST);
+	assert_true(seen.nested > 1000);
+}
+
+static void test_soft(void **state)
+{
+	(void)state;
+	test_style(SOFT);
+}
+
+static void test_split(void **state)
+{
+	(void)state;
+	test_style(SPLIT);
+}
+
+static void test_seen(void **state)
+{
+	(void)state;
+	print_message("%lu acknowledges, %lu early, %lu deeper than the list registers, %lu with "
+		      "more senders, %lu comparisons\n", seen.acks, seen.early, seen.nested,
+		      seen.sources, seen.checks);
+	assert_true(seen.acks > 50000 && seen.early > 5000 && seen.sources > 500);
+	assert_true(seen.checks > 500 && seen.fires > 50000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nest),
+		cmocka_unit_test(test_soft),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_seen),
+	};
+
+	return cmocka_run_group_tests_name("vgic, by dice", tests, NULL, NULL);
+}

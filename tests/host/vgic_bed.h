@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the tests of the interrupt model share: one VM, a vCPU on each core, the
+ * real model over the host's GIC, and the oracle in step with it. vCPU i lives
+ * on core i.
+ */
+#ifndef VGIC_BED_H
+#define VGIC_BED_H
+
+#include <kizami/blob.h>
+#include "arch.h"
+#include "gic.h"
+#include "gic_host.h"
+#include "gic_naive.h"
+
+#define BED_VTIMER	27u
+#define BED_PTIMER	30u
+#define BED_EDGE	41u		/* SPIs with a twin: 40..47, the odd ones are edges */
+#define BED_LEVEL	40u
+
+struct bed {
+	struct kz_cfg cfg;
+	struct kz_cfg_vm vm_cfg;
+	struct vm *vm;
+	bool running[NAIVE_CPUS];	/* a guest is on the core */
+};
+extern struct bed bed;
+
+/* Everything as after reset, guests run with their interfaces open. */
+void bed_start(bool v3, uint32_t cpus, uint8_t lr_count);
+
+/* Does INTID have a physical twin? */
+bool bed_is_hw(uint32_t intid);
+
+/* ---- The real model; a guest's access ends with its hazards, as an exit does ---- */
+
+uint32_t bed_read(uint32_t cpu, uint32_t offset);
+void bed_write(uint32_t cpu, uint32_t offset, uint32_t value);
+/* Any size and frame; offset in the frame (GICR: of vCPU 0). */
+enum verdict bed_access(uint32_t cpu, bool gicr, struct access *a);
+/* A register of the distributor, or of the redistributor where bank 0 lives there. */
+uint32_t bed_bits(uint32_t cpu, uint32_t reg, uint32_t bank);
+void bed_bits_write(uint32_t cpu, uint32_t reg, uint32_t bank, uint32_t value);
+void bed_byte_write(uint32_t cpu, uint32_t reg, uint32_t intid, uint8_t value);
+/* SGI from a vCPU to those in targets, a bit each. */
+void bed_sgi(uint32_t cpu, uint32_t intid, uint32_t targets);
+
+/* Let core cpu do all that waits for it: hazards, physical interrupts, maintenance. */
+void bed_settle(uint32_t cpu);
+/* All cores, until nothing waits. */
+void bed_settle_all(void);
+
+/* ---- Real model and oracle together ---- */
+
+void both_bits(uint32_t cpu, uint32_t reg, uint32_t bank, uint32_t value);
+void both_priority(uint32_t cpu, uint32_t intid, uint8_t prio);
+void both_target(uint32_t cpu, uint32_t intid, uint32_t target);
+void both_ctlr(uint32_t cpu, uint32_t value);
+void both_sgi(uint32_t cpu, uint32_t intid, uint32_t targets);
+/* The line of an emulated device. */
+void both_line(uint32_t cpu, uint32_t intid, bool high);
+/* The guest's interface. Returns the INTID, or GIC_HOST_NONE. */
+uint32_t both_ack(uint32_t cpu);
+/* The same with whatever the core knows by now; others' changes may be on their way. */
+uint32_t both_ack_early(uint32_t cpu);
+/* The entry of naive.cpu[cpu].run. */
+void both_eoi(uint32_t cpu, uint32_t i);
+void both_dir(uint32_t cpu, uint32_t i);
+/* Acknowledge and end all that comes, of all vCPUs; returns how many. */
+uint32_t both_drain(void);
+
+/* Settle, and compare all that can be seen; fails the test where they differ. */
+void both_check(void);
+
+#endif
