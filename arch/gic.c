@@ -292,6 +292,67 @@ void gic_lend_cpu(uint32_t cpu, bool sgi_direct)
 	isb();			/* the interface as lent before the guest runs */
 }
 
+/* Our SGI gets through to core `cpu` if its interface lets anything through. */
+static void kick_open(uint32_t cpu)
+{
+	set_priority(cpu, GIC_SGI_KICK, 0);
+	gic_enable(cpu, GIC_SGI_KICK, true);
+}
+
+void gic_wake_lent(uint32_t cpu)
+{
+	if (gic.v3) {
+		kick_open(cpu);		/* version 2: banked, only the core itself can */
+	}
+	gic_sgi(cpu, GIC_SGI_KICK);
+}
+
+static bool doze_v3(void)
+{
+	uint64_t group = read_icc_igrpen1_el1();
+	uint64_t mask = read_icc_pmr_el1();
+
+	if ((group & 1) != 0 && mask != 0) {
+		return false;
+	}
+	write_icc_pmr_el1(0xff);
+	write_icc_igrpen1_el1(1);
+	isb();			/* the interface is open before the core sleeps on it */
+	wfi();
+	write_icc_igrpen1_el1(group);
+	write_icc_pmr_el1(mask);
+	isb();			/* and as the guest had it before it runs */
+	return true;
+}
+
+static bool doze_v2(uint32_t cpu)
+{
+	uint64_t prio_at = gic.gicd + GICD_IPRIORITYR + GIC_SGI_KICK;
+	uint32_t ctlr = mmio_read32(gic.gicc + GICC_CTLR);
+	uint32_t mask = mmio_read32(gic.gicc + GICC_PMR);
+	uint8_t prio = *(volatile const uint8_t *)prio_at;
+	bool on = (mmio_read32(gic.gicd + GICD_ISENABLER) & BIT(GIC_SGI_KICK)) != 0;
+
+	if (on && (ctlr & GICC_ENABLE) != 0 && prio < mask) {
+		return false;
+	}
+	kick_open(cpu);
+	mmio_write32(gic.gicc + GICC_PMR, 0xff);
+	mmio_write32(gic.gicc + GICC_CTLR, ctlr | GICC_ENABLE);
+	dsb_sy();		/* the interface is open before the core sleeps on it */
+	wfi();
+	mmio_write32(gic.gicc + GICC_CTLR, ctlr);
+	mmio_write32(gic.gicc + GICC_PMR, mask);
+	set_priority(cpu, GIC_SGI_KICK, prio);
+	gic_enable(cpu, GIC_SGI_KICK, on);
+	return true;
+}
+
+bool gic_doze_lent(uint32_t cpu)
+{
+	return gic.v3 ? doze_v3() : doze_v2(cpu);
+}
+
 uint32_t gic_ack(void)
 {
 	return gic.v3 ? (uint32_t)read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR);

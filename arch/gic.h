@@ -94,6 +94,16 @@ void gic_init_cpu(uint32_t cpu);
 /* Lend the interface to the HRT guest of this core, as after reset. Own core. */
 void gic_lend_cpu(uint32_t cpu, bool sgi_direct);
 
+/* Wake a core that is lent and sleeps. Any core but itself. */
+void gic_wake_lent(uint32_t cpu);
+
+/*
+ * The guest that has this core's interface wants to sleep. If the interface lets
+ * no interrupt through, ours included, sleep here with it open until there is
+ * one, and return true. Own core.
+ */
+MUST_USE bool gic_doze_lent(uint32_t cpu);
+
 /* Acknowledge: INTID in bits 9:0 (version 2: SGI source in 12:10). Own core. */
 uint32_t gic_ack(void);
 /* Drop the priority; with deactivate also end it. Own core. */

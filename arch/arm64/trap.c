@@ -15,6 +15,8 @@
 #define PAR_FAILED	BIT64(0)
 #define ADDR_PAGE	0xfffffffff000ull
 #define HCR_VSE		BIT64(8)
+#define HCR_TWI		BIT64(13)
+#define EC_WFX		0x01u
 
 void trap_init_cpu(void)
 {
@@ -159,6 +161,14 @@ static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 		}
 		v->exits[EXIT_UNDEF]++;
 		inject_undef();
+		break;
+	case EC_WFX:		/* an HRT guest's; from here on it sleeps by itself, if it can be woken */
+		v->exits[EXIT_WFX]++;
+		if (gic_doze_lent(v->cpu->id)) {
+			skip(esr);
+		} else {
+			write_hcr_el2(read_hcr_el2() & ~HCR_TWI);
+		}
 		break;
 	default:		/* something that this VM's processor does not have */
 		v->exits[EXIT_UNDEF]++;

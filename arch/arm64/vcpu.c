@@ -14,6 +14,7 @@
 #define HCR_FMO		BIT64(3)
 #define HCR_IMO		BIT64(4)
 #define HCR_AMO		BIT64(5)
+#define HCR_TWI		BIT64(13)
 #define HCR_TID3	BIT64(18)
 #define HCR_TSC		BIT64(19)
 #define HCR_TIDCP	BIT64(20)
@@ -51,6 +52,12 @@ void arch_vm_reset(struct vm *vm)
 void arch_vm_revoke(struct vm *vm)
 {
 	s2_revoke(vm);
+	/* Who sleeps makes no access: it is woken to make one. */
+	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
+		if (vm->vcpu[i].cpu != arch_this_cpu()) {
+			gic_wake_lent(vm->vcpu[i].cpu->id);
+		}
+	}
 }
 
 void arch_vm_grant(struct vm *vm)
@@ -166,7 +173,8 @@ static void reset_el2(const struct vcpu *v)
 
 	write_vtcr_el2(VTCR_BASE | (parange < 5 ? parange : 5) << 16);
 	write_vttbr_el2(v->vm->arch.vttbr);
-	write_hcr_el2(HCR_GUEST | (hrt ? 0 : HCR_IMO | HCR_FMO));
+	/* An HRT guest's WFI traps until it is one that we can end: trap.c. */
+	write_hcr_el2(HCR_GUEST | (hrt ? HCR_TWI : HCR_IMO | HCR_FMO));
 	write_vpidr_el2(read_midr_el1());
 	write_vmpidr_el2(mpidr | BIT64(31));		/* RES1 */
 	write_cptr_el2(CPTR_GUEST);
@@ -251,6 +259,9 @@ void arch_vcpu_standby(struct vcpu *v)
 		return;
 	}
 	dsb_sy();			/* the guest's stores before it sleeps */
+	if (v->vm->arch.hrt && gic_doze_lent(v->cpu->id)) {
+		return;
+	}
 	wfi();				/* a physical interrupt, ours included, ends it and is taken on return */
 }
 
