@@ -149,21 +149,16 @@ static enum ending line_fill(struct channel *ch)
 static COLD enum ending status_fill(struct channel *ch)
 {
 	uint32_t next = __atomic_load_n(&status_next, __ATOMIC_RELAXED);
-	char text[CONSOLE_LINE];
+	struct text t = {(char *)ch->line, (char *)&ch->line[CONSOLE_LINE - 1]};
 	bool more;
 
 	if (next == 0) {
 		return END_NOT;
 	}
-	more = status_line(next - 1, text, sizeof(text));
+	more = status_line(next - 1, &t);
 	__atomic_store_n(&status_next, more ? next + 1 : 0, __ATOMIC_RELAXED);
-	if (!more) {
-		return END_NOT;
-	}
-	for (; text[ch->len] != '\0'; ch->len++) {
-		ch->line[ch->len] = (uint8_t)text[ch->len];
-	}
-	return END_LF;
+	ch->len = (uint8_t)(t.at - (char *)ch->line);
+	return more ? END_LF : END_NOT;
 }
 
 /* Bound: the string; the caller keeps the sum below OUT_MAX. */

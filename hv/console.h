@@ -76,14 +76,20 @@ void console_resume(void);
 /* Write a line as the hypervisor, without its newline: "[kizami] ...". Any core, no lock held. */
 void hv_log(const char *fmt, ...) PRINTF(1, 2);
 
+/* Text that grows from `at`, and is cut off at `end`, which is the place of its NUL at most. */
+struct text {
+	char *at, *end;
+};
+
 /*
- * Format into buf, always NUL-terminated; returns the length that it needs.
- * %s %c %u %x %d %%, with l or ll, a width below 100, and the flags - and 0.
+ * Append, and end it by a NUL. %s %u %x, the numbers also with l; with a width
+ * numbers stand right in their field and strings left, so that it is %8u, %08x
+ * and %-8s, as in C.
  */
-size_t format_v(char *buf, size_t size, const char *fmt, va_list ap);
-size_t format(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);
+void text_add_v(struct text *t, const char *fmt, va_list ap);
+void text_add(struct text *t, const char *fmt, ...) PRINTF(2, 3);
 
 /* Line `n` of the status page; false behind its last one. Any core. */
-MUST_USE bool status_line(uint32_t n, char *buf, size_t size);
+MUST_USE bool status_line(uint32_t n, struct text *t);
 
 #endif

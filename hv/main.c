@@ -81,10 +81,11 @@ static void say(const char *text)
 void hv_panic(const char *fmt, ...)
 {
 	char text[160];
+	struct text t = {text, &text[sizeof(text) - 1]};
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)format_v(text, sizeof(text), fmt, ap);
+	text_add_v(&t, fmt, ap);
 	va_end(ap);
 	say("\r\n[kizami] panic: ");
 	say(text);

@@ -8,8 +8,6 @@
 #include "arch.h"
 #include "console.h"
 
-#define VCPU_NAME (KZ_NAME_MAX + 2u) /* "name:0" */
-
 static const char level_name[KZ_LEVELS][4] = {"hrt", "srt", "nrt"};
 static const char vm_state_name[][8] = {"stopped", "running", "halting"};
 static const char vcpu_state_name[][8] = {"off", "ready", "running"};
@@ -24,154 +22,108 @@ static const char vcpu_state_name[][8] = {"off", "ready", "running"};
 	"    irq   maint    kick"
 _Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
 
-/* A line that grows. */
-struct row {
-	char *buf;
-	size_t size;
-};
-
-/* Go on behind what format() wrote. */
-static COLD void row_skip(struct row *r, size_t len)
-{
-	len = min_u64(len, r->size - 1);
-	r->buf += len;
-	r->size -= len;
-}
-
-static COLD void machine_line(struct row *r)
+static COLD void machine_line(struct text *t)
 {
 	const struct kz_cfg_machine *m = &machine.cfg->machine;
-	uint64_t hz = arch_ticks_hz();
-	uint64_t now = arch_ticks();
+	uint64_t ms = arch_ticks() / (arch_ticks_hz() / 1000);
 
-	(void)format(r->buf, r->size,
-	             "status: board %s, GICv%u, %u cores, %u VMs, console on core %u, "
-	             "up %lu.%03lu s",
-	             m->board, m->gic_version, m->cpu_count, machine.vm_count, m->console_cpu,
-	             (unsigned long)(now / hz), (unsigned long)(now % hz / (hz / 1000)));
+	text_add(t,
+	         "status: board %s, GICv%u, %u cores, %u VMs, console on core %u, "
+	         "up %lu.%03lu s",
+	         m->board, m->gic_version, m->cpu_count, machine.vm_count, m->console_cpu,
+	         (unsigned long)(ms / 1000), (unsigned long)(ms % 1000));
 }
 
-/* The vCPU that lives on the core, or NULL. Bound: all vCPUs. */
-static COLD const struct vcpu *core_owner(uint32_t core)
+/* "name:0", with blanks up to `width`. */
+static COLD void vcpu_name(struct text *t, const struct vcpu *v, uint32_t width)
 {
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		const struct vm *vm = &machine.vm[i];
+	char *end = t->at + width;
 
-		for (uint32_t j = 0; j < vm->cfg->vcpu_count; j++) {
-			if (vm->cfg->cpu[j] == core) {
-				return &vm->vcpu[j];
-			}
-		}
+	text_add(t, "%s:%u", v->vm->cfg->name, v->id);
+	while (t->at < end) {
+		text_add(t, " ");
 	}
-	return NULL;
 }
 
-static COLD void vcpu_name(char name[VCPU_NAME], const struct vcpu *v)
+static COLD void core_line(struct text *t, uint32_t core)
 {
-	(void)format(name, VCPU_NAME, "%s:%u", v->vm->cfg->name, v->id);
-}
+	const struct vcpu *v = arch_cpu(core)->vcpu;
 
-static COLD void core_line(struct row *r, uint32_t core)
-{
-	const struct vcpu *v = core_owner(core);
-	const char *level = "-";
-	const char *state = "-";
-	char owner[VCPU_NAME] = "-";
-
-	if (v != NULL) {
-		vcpu_name(owner, v);
-		level = level_name[v->vm->cfg->level];
-		state = vcpu_state_name[__atomic_load_n(&v->state, __ATOMIC_RELAXED)];
+	text_add(t, "%4u  ", core);
+	if (v == NULL) {
+		text_add(t, "%-18s%-7s-", "-", "-");
+		return;
 	}
-	(void)format(r->buf, r->size, "%4u  %-18s%-7s%s", core, owner, level, state);
+	vcpu_name(t, v, 18);
+	text_add(t, "%-7s%s", level_name[v->vm->cfg->level],
+	         vcpu_state_name[__atomic_load_n(&v->state, __ATOMIC_RELAXED)]);
 }
 
-/* Bytes of RAM. Bound: the regions of a VM. */
-static COLD uint64_t vm_memory(const struct kz_cfg_vm *cfg)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < cfg->region_count; i++) {
-		sum += cfg->region[i].type == KZ_REGION_RAM ? cfg->region[i].size : 0;
-	}
-	return sum;
-}
-
-/* Bound: the vCPUs of a VM. */
-static COLD void vm_line(struct row *r, uint32_t id)
+/* Bound: the vCPUs and the regions of a VM. */
+static COLD void vm_line(struct text *t, uint32_t id)
 {
 	const struct vm *vm = &machine.vm[id];
 	const struct kz_cfg_vm *cfg = vm->cfg;
-	uint64_t kib = vm_memory(cfg) / 1024;
-	char cores[2 * KZ_VCPUS_MAX + 1] = "";
+	char cores[2 * KZ_VCPUS_MAX];
+	uint64_t kib = 0;
 
 	for (uint32_t i = 0; i < cfg->vcpu_count; i++) {
-		(void)format(&cores[2 * i], 3, "%u,", cfg->cpu[i]);
+		_Static_assert(KZ_CPUS_MAX <= 10, "one digit");
+		cores[2 * i] = (char)('0' + cfg->cpu[i]);
+		cores[2 * i + 1] = ',';
 	}
 	cores[2 * cfg->vcpu_count - 1] = '\0';
-	row_skip(r, format(r->buf, r->size, "%2u %-16s%-5s%-9s%-16s", id + 1, cfg->name,
-	                   level_name[cfg->level],
-	                   vm_state_name[__atomic_load_n(&vm->state, __ATOMIC_RELAXED)], cores));
-	row_skip(r, format(r->buf, r->size, "%6lu%c %8u %7lu",
-	                   (unsigned long)(kib % 1024 != 0 ? kib : kib / 1024),
-	                   kib % 1024 != 0 ? 'K' : 'M', vm->restarts,
-	                   (unsigned long)__atomic_load_n(&vm->faults, __ATOMIC_RELAXED)));
-	(void)format(r->buf, r->size, " %7u %8u", console_in_dropped(id), console_out_dropped(id));
-}
-
-/* Bound: EXIT_CLASSES. */
-static COLD void exits_line(struct row *r, const struct vcpu *v)
-{
-	char name[VCPU_NAME];
-
-	vcpu_name(name, v);
-	row_skip(r, format(r->buf, r->size, "%-17s", name));
-	for (uint32_t i = 0; i < EXIT_CLASSES; i++) {
-		uint64_t count = __atomic_load_n(&v->exits[i], __ATOMIC_RELAXED);
-
-		row_skip(r, format(r->buf, r->size, " %7lu", (unsigned long)count));
+	for (uint32_t i = 0; i < cfg->region_count; i++) {
+		kib += cfg->region[i].type == KZ_REGION_RAM ? cfg->region[i].size / 1024 : 0;
 	}
+	text_add(t, "%2u %-16s%-5s%-9s%-16s", id + 1, cfg->name, level_name[cfg->level],
+	         vm_state_name[__atomic_load_n(&vm->state, __ATOMIC_RELAXED)], cores);
+	text_add(t, kib % 1024 == 0 ? "%6luM" : "%6luK",
+	         (unsigned long)(kib % 1024 == 0 ? kib / 1024 : kib));
+	text_add(t, " %8u %7lu %7u %8u", vm->restarts,
+	         (unsigned long)__atomic_load_n(&vm->faults, __ATOMIC_RELAXED),
+	         console_in_dropped(id), console_out_dropped(id));
 }
 
-/* The n-th vCPU of all, or NULL. Bound: the VMs. */
-static COLD const struct vcpu *vcpu_nth(uint32_t n)
+/* The exits of the n-th vCPU of all; false if there is none. Bound: the VMs, EXIT_CLASSES. */
+static COLD bool exits_line(struct text *t, uint32_t n)
 {
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		uint32_t count = machine.vm[i].cfg->vcpu_count;
+	for (const struct vm *vm = machine.vm; vm != &machine.vm[machine.vm_count]; vm++) {
+		const struct vcpu *v = &vm->vcpu[n];
 
-		if (n < count) {
-			return &machine.vm[i].vcpu[n];
+		if (n >= vm->cfg->vcpu_count) {
+			n -= vm->cfg->vcpu_count;
+			continue;
 		}
-		n -= count;
+		vcpu_name(t, v, 17);
+		for (uint32_t i = 0; i < EXIT_CLASSES; i++) {
+			text_add(t, " %7lu",
+			         (unsigned long)__atomic_load_n(&v->exits[i], __ATOMIC_RELAXED));
+		}
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
-COLD bool status_line(uint32_t n, char *buf, size_t size)
+COLD bool status_line(uint32_t n, struct text *t)
 {
-	struct row r = {buf, size};
 	uint32_t cores = machine.cfg->machine.cpu_count;
 	uint32_t vms = machine.vm_count;
-	const struct vcpu *v;
 
 	if (n == 0) {
-		machine_line(&r);
+		machine_line(t);
 	} else if (n == 1) {
-		(void)format(buf, size, HEAD_CORES);
+		text_add(t, HEAD_CORES);
 	} else if (n < 2 + cores) {
-		core_line(&r, n - 2);
+		core_line(t, n - 2);
 	} else if (n == 2 + cores) {
-		(void)format(buf, size, HEAD_VMS);
+		text_add(t, HEAD_VMS);
 	} else if (n < 3 + cores + vms) {
-		vm_line(&r, n - 3 - cores);
+		vm_line(t, n - 3 - cores);
 	} else if (n == 3 + cores + vms) {
-		(void)format(buf, size, HEAD_EXITS);
+		text_add(t, HEAD_EXITS);
 	} else {
-		v = vcpu_nth(n - 4 - cores - vms);
-		if (v == NULL) {
-			return false;
-		}
-		exits_line(&r, v);
+		return exits_line(t, n - 4 - cores - vms);
 	}
 	return true;
 }

@@ -9,6 +9,23 @@
 
 #include "console_bed.h"
 
+/* The cores get the vCPUs that the configuration gives them. */
+static void bed_place(void)
+{
+	for (uint32_t i = 0; i < machine.vm_count; i++) {
+		for (uint32_t j = 0; j < bed.vm[i].vcpu_count; j++) {
+			arch_cpu(bed.vm[i].cpu[j])->vcpu = &machine.vm[i].vcpu[j];
+		}
+	}
+}
+
+static bool status_text(uint32_t n, char *line, size_t size)
+{
+	struct text t = {line, &line[size - 1]};
+
+	return status_line(n, &t);
+}
+
 static void test_status(void **state)
 {
 	char text[4096];
@@ -21,6 +38,7 @@ static void test_status(void **state)
 	bed.vm[2].cpu[0] = 3;
 	bed.vm[3].vcpu_count = 0;
 	machine.vm_count = 3;
+	bed_place();
 	machine.vm[0].state = VM_RUNNING;
 	machine.vm[0].vcpu[0].state = VCPU_RUNNING;
 	machine.vm[0].vcpu[0].exits[EXIT_HCALL] = 1234567;
@@ -93,12 +111,13 @@ static void test_status_wide(void **state)
 	bed.vm[0].region[0].size = 999999ull << 20;
 	machine.vm[0].restarts = 99999999;
 	machine.vm[0].faults = 9999999;
-	for (; status_line(lines, line, sizeof(line)); lines++) {
+	bed_place();
+	for (; status_text(lines, line, sizeof(line)); lines++) {
 		assert_true(strlen("[kizami] ") + strlen(line) <= 100);
 	}
 	assert_int_equal(lines, 4 + 8 + 2 + 8);
-	bed.vm[1].cpu[0] = 1;
-	assert_true(status_line(2, line, sizeof(line)));
+	arch_cpu(0)->vcpu = NULL;
+	assert_true(status_text(2, line, sizeof(line)));
 	assert_string_equal(line, "   0  -                 -      -");
 }
 
