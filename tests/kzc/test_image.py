@@ -151,6 +151,15 @@ def test_elf(folder):
     assert all(load.size > 0 for load in image.vm["soft"].load)
 
 
+def test_elf_segments_side_by_side(folder):
+    """Segments may touch, and fill the memory to its end."""
+    folder.write("g.elf", files.elf([(RAM, files.pattern(64), 64), (RAM + 64, files.pattern(9), 9)],
+                                    RAM))
+    memory = folder.image(CONF % "g.elf").memory("soft")
+    assert memory[:64] == files.pattern(64)
+    assert memory[64:73] == files.pattern(9)
+
+
 def test_same_bytes_once(folder):
     """A file that two VMs use is in the image once."""
     two = "".join(f'vm v{i} {{ level=nrt cpus={{{i}}} memory=2M image="big" }}\n' for i in (0, 1))
@@ -206,6 +215,31 @@ def test_narrow(folder):
                          CONF.split("vm hard")[0] % "raw.bin")
     assert (image.cfg.cpu_count, image.cfg.mpidr[1]) == (1, 0)
     assert (image.cfg.ram_count, image.cfg.ram[:4]) == (1, (RAM, 64 << 20, 0, 0))
+
+
+def test_not_narrower(folder):
+    """All of the cores and all of the RAM is no narrowing."""
+    plain = folder.image(CONF % "raw.bin")
+    image = folder.image("cores = 3\nram = 523260K\n" + CONF % "raw.bin")
+    assert image.cfg.cpu_count == 3
+    assert image.cfg.ram == plain.cfg.ram
+    assert sum(plain.cfg.ram[1::2]) == 523260 << 10
+
+
+def test_all_of_a_bank(folder):
+    """A VM may have the last free page; not one more."""
+    vm = 'board = ./board.conf\nvm s { level=nrt cpus={0} memory=%dK image="raw.bin" }\n'
+    ram = folder.image(vm % (252 << 10)).vm["s"].region[0]
+    assert ram.pa + ram.size == 0x50000000
+    assert "no room" in folder.build(vm % ((252 << 10) + 4)).stderr
+
+
+def test_conduit(folder):
+    """The firmware's PSCI is called as the board's tree says."""
+    folder.board(lambda dts: dts.replace('method = "smc"', 'method = "hvc"'))
+    assert folder.image(CONF % "raw.bin").cfg.conduit == 1
+    folder.board(lambda dts: dts.replace('method = "smc"', 'method = "abc"'))
+    assert "has no PSCI node" in folder.build(CONF % "raw.bin").stderr
 
 
 def test_all_hard(folder):
