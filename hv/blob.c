@@ -9,6 +9,7 @@
 #define LINES_MAX     1024u
 #define IPA_END       (1ull << KZ_IPA_BITS)
 #define OWN_MAX       6u /* the image, four GIC frames, the console */
+#define TAKEN_MAX     (OWN_MAX + KZ_VMS_MAX * KZ_REGIONS_MAX)
 
 struct span {
 	uint64_t base, size;
@@ -17,11 +18,11 @@ struct span {
 /* What has been seen so far. */
 struct check {
 	const struct kz_cfg *cfg;
-	struct blob_where *where;
-	struct span own[OWN_MAX]; /* the hypervisor's pages */
-	uint32_t own_count;
+	struct blob_where where;
 	uint32_t cpus_used, cpus_hard;       /* a bit for each core: has a vCPU, an HRT one */
 	uint32_t intid_used[LINES_MAX / 32]; /* a bit for each interrupt of the machine */
+	uint32_t own_count, taken_count;
+	struct span taken[TAKEN_MAX]; /* pages: the hypervisor's, then the VMs' */
 };
 
 /* A field of one or four bytes, and what it may be. */
@@ -45,7 +46,7 @@ static const struct rule header_rules[] = {
 static const struct rule machine_rules[] = {
 	RULE(kz_cfg_machine, cpu_count, 1, KZ_CPUS_MAX, BLOB_CPU_COUNT),
 	RULE(kz_cfg_machine, ram_count, 1, KZ_RAMS_MAX, BLOB_RAM),
-	RULE(kz_cfg_machine, conduit, 0, KZ_CONDUITS - 1, BLOB_CONDUIT),
+	RULE(kz_cfg_machine, conduit, KZ_CONDUIT_SMC, KZ_CONDUIT_SMC, BLOB_CONDUIT),
 	RULE(kz_cfg_machine, gic_version, 2, 3, BLOB_GIC),
 	RULE(kz_cfg_machine, gic_lines, LINES_MIN, LINES_MAX, BLOB_GIC),
 	RULE(kz_cfg_machine, vtimer_intid, 16, 31, BLOB_PPI),
@@ -124,7 +125,7 @@ static bool name_is_valid(const char *name)
 	for (uint32_t i = 0; i < KZ_NAME_MAX; i++) {
 		char c = name[i];
 		bool word = ((c >= 'a') && (c <= 'z')) || ((c >= '0') && (c <= '9')) ||
-		            (c == '_') || (c == '-');
+			    (c == '_') || (c == '-');
 
 		if (word && (len == i)) {
 			len++;
@@ -191,23 +192,32 @@ static enum blob_err check_header(struct check *c, size_t avail)
 	if (cfg->size > avail) {
 		return BLOB_TRUNCATED;
 	}
-	if (cfg->reserved != 0) {
-		return BLOB_RESERVED;
-	}
-	c->own[0] = (struct span){cfg->image_pa, cfg->image_size};
-	if (!pages_are_valid(c->own[0], KZ_PA_LIMIT) || ((cfg->blob_offset % KZ_PAGE_SIZE) != 0) ||
+	c->taken[0] = (struct span){ cfg->image_pa, cfg->image_size };
+	if (!pages_are_valid(c->taken[0], KZ_PA_LIMIT) ||
+	    ((cfg->blob_offset % KZ_PAGE_SIZE) != 0) ||
 	    !span_fits(cfg->blob_offset, cfg->size, cfg->image_size)) {
 		return BLOB_IMAGE;
 	}
-	return BLOB_OK;
+	return (cfg->reserved == 0) ? BLOB_OK : BLOB_RESERVED;
 }
 
-static enum blob_err check_cores(struct check *c)
+static enum blob_err check_machine_fields(const struct kz_cfg_machine *m)
 {
-	const struct kz_cfg_machine *m = &c->cfg->machine;
+	enum blob_err err = RULES_CHECK(m, machine_rules);
 
+	if (err != BLOB_OK) {
+		return err;
+	}
+	if (!name_is_valid(m->board)) {
+		return BLOB_NAME;
+	}
+	return ((m->gic_lines % 32) == 0) ? BLOB_OK : BLOB_GIC;
+}
+
+static enum blob_err check_cores(struct check *c, const struct kz_cfg_machine *m)
+{
 	for (uint32_t i = 0; i < m->cpu_count; i++) { /* KZ_CPUS_MAX squared */
-		c->where->index = i;
+		c->where.index = i;
 		if ((m->mpidr[i] & ~AFFINITY_MASK) != 0) {
 			return BLOB_MPIDR;
 		}
@@ -220,54 +230,52 @@ static enum blob_err check_cores(struct check *c)
 	return (m->console_cpu < m->cpu_count) ? BLOB_OK : BLOB_CONSOLE_CPU;
 }
 
-static enum blob_err check_ram(struct check *c)
+static enum blob_err check_ram(struct check *c, const struct kz_cfg_machine *m)
 {
-	const struct kz_cfg_machine *m = &c->cfg->machine;
-
 	for (uint32_t i = 0; i < m->ram_count; i++) { /* KZ_RAMS_MAX squared */
-		c->where->index = i;
+		c->where.index = i;
 		if (!pages_are_valid(ram_spans(m)[i], KZ_PA_LIMIT) ||
 		    spans_hit(ram_spans(m), i, ram_spans(m)[i])) {
 			return BLOB_RAM;
 		}
 	}
-	return ram_has(m, c->own[0]) ? BLOB_OK : BLOB_IMAGE_RAM;
+	return ram_has(m, c->taken[0]) ? BLOB_OK : BLOB_IMAGE_RAM;
 }
 
-/* Add a frame of the hypervisor's own, if it can be one. */
-static bool frame_add(struct check *c, uint64_t base, uint64_t size)
+/* Take a frame of the hypervisor's own, if it can be one. */
+static bool frame_take(struct check *c, uint64_t base, uint64_t size)
 {
 	const struct kz_cfg_machine *m = &c->cfg->machine;
-	struct span s = {base, size};
+	struct span s = { base, size };
 
 	if ((base == 0) || !pages_are_valid(s, KZ_PA_LIMIT) ||
-	    spans_hit(ram_spans(m), m->ram_count, s) || spans_hit(c->own, c->own_count, s)) {
+	    spans_hit(ram_spans(m), m->ram_count, s) || spans_hit(c->taken, c->own_count, s)) {
 		return false;
 	}
-	c->own[c->own_count] = s;
+	c->taken[c->own_count] = s;
 	c->own_count++;
 	return true;
 }
 
-static enum blob_err check_gic(struct check *c)
+static uint64_t gicd_size(const struct kz_cfg_machine *m)
 {
-	const struct kz_cfg_machine *m = &c->cfg->machine;
-	bool ok;
+	return (m->gic_version == 2) ? KZ_GICD2_SIZE : KZ_GICD3_SIZE;
+}
 
+static enum blob_err check_gic(struct check *c, const struct kz_cfg_machine *m)
+{
+	bool ok = frame_take(c, m->gicd_pa, gicd_size(m));
+
+	c->where.index = 0;
 	if (m->gic_version == 2) {
-		ok = frame_add(c, m->gicd_pa, KZ_GICD2_SIZE) &&
-		     frame_add(c, m->gicc_pa, KZ_GICC_SIZE) &&
-		     frame_add(c, m->gich_pa, KZ_GICC_SIZE) &&
-		     frame_add(c, m->gicv_pa, KZ_GICC_SIZE);
+		ok = ok && frame_take(c, m->gicc_pa, KZ_GICC_SIZE) &&
+		     frame_take(c, m->gich_pa, KZ_GICC_SIZE) &&
+		     frame_take(c, m->gicv_pa, KZ_GICC_SIZE);
 	} else {
-		ok = (m->gicr_size >= m->cpu_count * (uint64_t)KZ_GICR_SIZE) &&
-		     frame_add(c, m->gicd_pa, KZ_GICD3_SIZE) &&
-		     frame_add(c, m->gicr_pa, m->gicr_size);
+		ok = ok && (m->gicr_size >= m->cpu_count * (uint64_t)KZ_GICR_SIZE) &&
+		     frame_take(c, m->gicr_pa, m->gicr_size);
 	}
-	if (!ok) {
-		return BLOB_GIC_FRAME;
-	}
-	return ((m->gic_lines % 32) == 0) ? BLOB_OK : BLOB_GIC;
+	return ok ? BLOB_OK : BLOB_GIC_FRAME;
 }
 
 /* Take an interrupt of the machine; false if it is taken. */
@@ -275,25 +283,23 @@ static bool intid_take(struct check *c, uint32_t intid)
 {
 	uint32_t bit = 1u << (intid % 32);
 	uint32_t *word = &c->intid_used[intid / 32];
+	bool free = (*word & bit) == 0;
 
-	if ((*word & bit) != 0) {
-		return false;
-	}
 	*word |= bit;
-	return true;
+	return free;
 }
 
 /* The five PPIs are successive fields. */
-static enum blob_err check_ppis(struct check *c)
+static enum blob_err check_ppis(struct check *c, const struct kz_cfg_machine *m)
 {
-	const uint32_t *ppi = &c->cfg->machine.vtimer_intid;
+	const uint32_t *ppi = &m->vtimer_intid;
 
 	_Static_assert(offsetof(struct kz_cfg_machine, pmu_intid) -
-	                               offsetof(struct kz_cfg_machine, vtimer_intid) ==
-	                       16,
-	               "five fields");
+				       offsetof(struct kz_cfg_machine, vtimer_intid) ==
+			       16,
+		       "five fields");
 	for (uint32_t i = 0; i < 5; i++) { /* 5 rounds */
-		c->where->index = i;
+		c->where.index = i;
 		if ((ppi[i] != 0) &&
 		    ((ppi[i] < 16) || (ppi[i] >= SPI_MIN) || !intid_take(c, ppi[i]))) {
 			return BLOB_PPI;
@@ -302,33 +308,29 @@ static enum blob_err check_ppis(struct check *c)
 	return BLOB_OK;
 }
 
-static enum blob_err check_uart(struct check *c)
+static enum blob_err check_uart(struct check *c, const struct kz_cfg_machine *m)
 {
-	const struct kz_cfg_machine *m = &c->cfg->machine;
+	bool ok = (m->uart_intid == 0) ||
+		  (spi_is_valid(m->uart_intid, m->gic_lines) && intid_take(c, m->uart_intid));
 
 	if (m->uart == KZ_UART_NONE) {
-		return ((m->uart_intid | m->uart_pa) == 0) ? BLOB_OK : BLOB_UART;
+		ok = (m->uart_intid | m->uart_pa) == 0;
+	} else {
+		ok = ok && frame_take(c, m->uart_pa, KZ_CONSOLE_SIZE);
 	}
-	if ((m->uart_intid != 0) &&
-	    (!spi_is_valid(m->uart_intid, m->gic_lines) || !intid_take(c, m->uart_intid))) {
-		return BLOB_UART;
-	}
-	return frame_add(c, m->uart_pa, KZ_CONSOLE_SIZE) ? BLOB_OK : BLOB_UART;
+	return ok ? BLOB_OK : BLOB_UART;
 }
 
 static enum blob_err check_machine(struct check *c)
 {
-	static enum blob_err (*const step[])(struct check *) = {check_cores, check_ram, check_gic,
-	                                                        check_ppis, check_uart};
-	enum blob_err err = RULES_CHECK(&c->cfg->machine, machine_rules);
+	const struct kz_cfg_machine *m = &c->cfg->machine;
+	enum blob_err err = check_machine_fields(m);
 
-	if ((err == BLOB_OK) && !name_is_valid(c->cfg->machine.board)) {
-		err = BLOB_NAME;
-	}
-	for (uint32_t i = 0; (i < 5) && (err == BLOB_OK); i++) { /* 5 rounds */
-		c->where->index = 0;
-		err = step[i](c);
-	}
+	err = (err != BLOB_OK) ? err : check_cores(c, m);
+	err = (err != BLOB_OK) ? err : check_ram(c, m);
+	err = (err != BLOB_OK) ? err : check_gic(c, m);
+	err = (err != BLOB_OK) ? err : check_uart(c, m);
+	err = (err != BLOB_OK) ? err : check_ppis(c, m);
 	return err;
 }
 
@@ -345,7 +347,7 @@ static enum blob_err check_vm_fields(struct check *c, const struct kz_cfg_vm *vm
 	if (!name_is_valid(vm->name)) {
 		return BLOB_NAME;
 	}
-	for (uint32_t v = 0; v < c->where->vm; v++) { /* KZ_VMS_MAX rounds */
+	for (uint32_t v = 0; v < c->where.vm; v++) { /* KZ_VMS_MAX rounds */
 		if (name_is_same(blob_vm(c->cfg, v)->name, vm->name)) {
 			return BLOB_NAME_TWICE;
 		}
@@ -363,7 +365,7 @@ static enum blob_err check_vm_cpus(struct check *c, const struct kz_cfg_vm *vm)
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) { /* KZ_VCPUS_MAX rounds */
 		uint32_t bit = 1u << (vm->cpu[i] % 32);
 
-		c->where->index = i;
+		c->where.index = i;
 		if (vm->cpu[i] >= c->cfg->machine.cpu_count) {
 			return BLOB_VCPU;
 		}
@@ -381,7 +383,7 @@ static enum blob_err check_vm_irqs(struct check *c, const struct kz_cfg_vm *vm)
 	for (uint32_t i = 0; i < vm->irq_count; i++) { /* KZ_IRQS_MAX rounds */
 		const struct kz_cfg_irq *irq = &vm->irq[i];
 
-		c->where->index = i;
+		c->where.index = i;
 		if (!spi_is_valid(irq->intid, c->cfg->machine.gic_lines) ||
 		    (irq->intid >= vm->irq_lines) || ((irq->flags & ~KZ_IRQ_FLAGS) != 0)) {
 			return BLOB_IRQ;
@@ -393,73 +395,55 @@ static enum blob_err check_vm_irqs(struct check *c, const struct kz_cfg_vm *vm)
 	return BLOB_OK;
 }
 
-/* May a region of this type be there? */
-static enum blob_err check_region(const struct check *c, const struct kz_cfg_region *r)
+/* May a region of this type be there? Then its pages are taken. */
+static enum blob_err check_region(struct check *c, const struct kz_cfg_region *r)
 {
 	const struct kz_cfg_machine *m = &c->cfg->machine;
-	struct span pa = {r->pa, r->size};
+	struct span pa = { r->pa, r->size };
 
 	if ((r->type >= KZ_REGION_TYPES) || (r->reserved != 0) ||
 	    !pages_are_valid(pa, KZ_PA_LIMIT)) {
 		return BLOB_REGION;
 	}
-	if (r->type == KZ_REGION_RAM) {
-		if (!ram_has(m, pa)) {
-			return BLOB_REGION_RAM;
-		}
-	} else if (spans_hit(ram_spans(m), m->ram_count, pa)) {
+	if ((r->type == KZ_REGION_RAM) && !ram_has(m, pa)) {
+		return BLOB_REGION_RAM;
+	}
+	if ((r->type == KZ_REGION_DEVICE) && spans_hit(ram_spans(m), m->ram_count, pa)) {
 		return BLOB_REGION_DEVICE;
 	}
-	return spans_hit(c->own, c->own_count, pa) ? BLOB_REGION_OWN : BLOB_OK;
-}
-
-/* Does a region before the index-th of this VM, its own or an earlier VM's, have such a page? */
-static bool region_is_twice(const struct check *c, const struct kz_cfg_vm *vm, uint32_t index)
-{
-	const struct kz_cfg_region *r = &vm->region[index];
-
-	for (uint32_t v = 0; v <= c->where->vm; v++) { /* KZ_VMS_MAX times KZ_REGIONS_MAX */
-		const struct kz_cfg_vm *other = blob_vm(c->cfg, v);
-		uint32_t end = (other == vm) ? index : other->region_count;
-
-		for (uint32_t i = 0; i < end; i++) {
-			struct span s = {other->region[i].pa, other->region[i].size};
-
-			if (spans_hit(&s, 1, (struct span){r->pa, r->size})) {
-				return true;
-			}
-		}
+	if (spans_hit(c->taken, c->taken_count, pa)) {
+		return spans_hit(c->taken, c->own_count, pa) ? BLOB_REGION_OWN : BLOB_REGION_TWICE;
 	}
-	return false;
+	c->taken[c->taken_count] = pa;
+	c->taken_count++;
+	return BLOB_OK;
 }
 
 /* All that the guest can address: regions, then the frames that are emulated. */
 static enum blob_err check_vm_space(struct check *c, const struct kz_cfg_vm *vm)
 {
+	const struct kz_cfg_machine *m = &c->cfg->machine;
 	struct span ipa[KZ_REGIONS_MAX + 3];
-	bool v2 = (c->cfg->machine.gic_version == 2);
 	uint32_t n = 0;
 
 	for (; n < vm->region_count; n++) { /* KZ_REGIONS_MAX rounds */
 		enum blob_err err = check_region(c, &vm->region[n]);
 
-		c->where->index = n;
+		c->where.index = n;
 		if (err != BLOB_OK) {
 			return err;
 		}
-		if (region_is_twice(c, vm, n)) {
-			return BLOB_REGION_TWICE;
-		}
-		ipa[n] = (struct span){vm->region[n].ipa, vm->region[n].size};
+		ipa[n] = (struct span){ vm->region[n].ipa, vm->region[n].size };
 	}
-	ipa[n++] = (struct span){vm->gicd_ipa, v2 ? KZ_GICD2_SIZE : KZ_GICD3_SIZE};
-	ipa[n++] = (struct span){vm->gicc_ipa,
-	                         v2 ? KZ_GICC_SIZE : vm->vcpu_count * (uint64_t)KZ_GICR_SIZE};
+	ipa[n++] = (struct span){ vm->gicd_ipa, gicd_size(m) };
+	ipa[n++] = (struct span){ vm->gicc_ipa, (m->gic_version == 2)
+							? KZ_GICC_SIZE
+							: vm->vcpu_count * KZ_GICR_SIZE };
 	if (vm->console == KZ_CONSOLE_PL011) {
-		ipa[n++] = (struct span){vm->console_ipa, KZ_CONSOLE_SIZE};
+		ipa[n++] = (struct span){ vm->console_ipa, KZ_CONSOLE_SIZE };
 	}
 	for (uint32_t i = 0; i < n; i++) { /* KZ_REGIONS_MAX + 3, squared */
-		c->where->index = i;
+		c->where.index = i;
 		if (!pages_are_valid(ipa[i], IPA_END) || spans_hit(ipa, i, ipa[i])) {
 			return BLOB_IPA;
 		}
@@ -467,37 +451,37 @@ static enum blob_err check_vm_space(struct check *c, const struct kz_cfg_vm *vm)
 	return BLOB_OK;
 }
 
-/* Is the guest's [ipa, ipa + size) inside one of its RAM regions? KZ_REGIONS_MAX rounds. */
-static bool vm_has_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
+const struct kz_cfg_region *blob_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
 {
-	for (uint32_t i = 0; i < vm->region_count; i++) {
+	for (uint32_t i = 0; i < vm->region_count; i++) { /* KZ_REGIONS_MAX rounds */
 		const struct kz_cfg_region *r = &vm->region[i];
 
 		if ((r->type == KZ_REGION_RAM) &&
-		    span_is_in((struct span){ipa, size}, (struct span){r->ipa, r->size})) {
-			return true;
+		    span_is_in((struct span){ ipa, size }, (struct span){ r->ipa, r->size })) {
+			return r;
 		}
 	}
-	return false;
+	return NULL;
 }
 
 static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)
 {
-	bool ok = true;
+	uint32_t intid = vm->console_intid;
+	bool ok;
 
 	if (vm->console == KZ_CONSOLE_NONE) {
-		ok = ((vm->console_ipa | vm->console_intid) == 0);
+		ok = (vm->console_ipa | intid) == 0;
 	} else if (vm->console == KZ_CONSOLE_RING) {
-		ok = (vm->console_intid == 0) && ((vm->console_ipa % KZ_PAGE_SIZE) == 0) &&
-		     vm_has_ram(vm, vm->console_ipa, KZ_CONSOLE_SIZE);
-	} else if (vm->console_intid != 0) {
-		ok = spi_is_valid(vm->console_intid, vm->irq_lines);
-		/* An HRT VM gets its console's interrupt from the distributor of the machine. */
-		if (ok && (vm->level == KZ_HRT)) {
-			ok = spi_is_valid(vm->console_intid, c->cfg->machine.gic_lines);
-			if (ok && !intid_take(c, vm->console_intid)) {
-				return BLOB_IRQ_TWICE;
-			}
+		ok = (intid == 0) && ((vm->console_ipa % KZ_PAGE_SIZE) == 0) &&
+		     (blob_ram(vm, vm->console_ipa, KZ_CONSOLE_SIZE) != NULL);
+	} else {
+		ok = (intid == 0) || spi_is_valid(intid, vm->irq_lines);
+	}
+	/* An HRT VM gets its console's interrupt from the distributor of the machine. */
+	if (ok && (intid != 0) && (vm->level == KZ_HRT)) {
+		ok = intid < c->cfg->machine.gic_lines;
+		if (ok && !intid_take(c, intid)) {
+			return BLOB_IRQ_TWICE;
 		}
 	}
 	return ok ? BLOB_OK : BLOB_CONSOLE;
@@ -507,48 +491,48 @@ static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
 {
 	uint64_t room = c->cfg->image_size - c->cfg->blob_offset;
 
+	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || (blob_ram(vm, vm->entry, 4) == NULL) ||
+	    (blob_ram(vm, vm->arg, 8) == NULL)) {
+		return BLOB_ENTRY;
+	}
 	for (uint32_t i = 0; i < vm->load_count; i++) { /* KZ_LOADS_MAX rounds */
 		const struct kz_cfg_load *l = &vm->load[i];
 
-		c->where->index = i;
+		c->where.index = i;
 		if ((l->size == 0) || ((l->offset % 64) != 0) || (l->offset < c->cfg->size) ||
-		    !span_fits(l->offset, l->size, room) || !vm_has_ram(vm, l->ipa, l->size)) {
+		    !span_fits(l->offset, l->size, room) ||
+		    (blob_ram(vm, l->ipa, l->size) == NULL)) {
 			return BLOB_LOAD;
 		}
-	}
-	c->where->index = 0;
-	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || !vm_has_ram(vm, vm->entry, 4) ||
-	    !vm_has_ram(vm, vm->arg, 8)) {
-		return BLOB_ENTRY;
 	}
 	return BLOB_OK;
 }
 
 static enum blob_err check_vm(struct check *c, const struct kz_cfg_vm *vm)
 {
-	static enum blob_err (*const step[])(struct check *, const struct kz_cfg_vm *) = {
-		check_vm_fields, check_vm_cpus,    check_vm_irqs,
-		check_vm_space,  check_vm_console, check_vm_loads};
-	enum blob_err err = BLOB_OK;
+	enum blob_err err = check_vm_fields(c, vm);
 
-	for (uint32_t i = 0; (i < 6) && (err == BLOB_OK); i++) { /* 6 rounds */
-		c->where->index = 0;
-		err = step[i](c, vm);
+	err = (err != BLOB_OK) ? err : check_vm_cpus(c, vm);
+	err = (err != BLOB_OK) ? err : check_vm_irqs(c, vm);
+	err = (err != BLOB_OK) ? err : check_vm_space(c, vm);
+	if (err != BLOB_OK) {
+		return err;
 	}
-	return err;
+	c->where.index = 0;
+	err = check_vm_console(c, vm);
+	return (err != BLOB_OK) ? err : check_vm_loads(c, vm);
 }
 
 /* The console is served by a core that has the time for it, if there is one. */
-static enum blob_err check_console_cpu(const struct check *c)
+static enum blob_err check_console_cpu(struct check *c)
 {
 	const struct kz_cfg_machine *m = &c->cfg->machine;
 	uint32_t all = (1u << m->cpu_count) - 1;
 
-	c->where->vm = BLOB_NO_VM;
-	c->where->index = m->console_cpu;
+	c->where = (struct blob_where){ BLOB_NO_VM, m->console_cpu };
 	return ((c->cpus_hard != all) && ((c->cpus_hard & (1u << m->console_cpu)) != 0))
-	               ? BLOB_CONSOLE_CPU
-	               : BLOB_OK;
+		       ? BLOB_CONSOLE_CPU
+		       : BLOB_OK;
 }
 
 enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_where *where)
@@ -557,30 +541,30 @@ enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_whe
 	enum blob_err err;
 
 	c.cfg = cfg;
-	c.where = where;
+	c.where = (struct blob_where){ BLOB_NO_VM, 0 };
 	c.cpus_used = 0;
 	c.cpus_hard = 0;
-	c.own_count = 1;
 	for (uint32_t i = 0; i < LINES_MAX / 32; i++) { /* 32 rounds */
 		c.intid_used[i] = 0;
 	}
-	where->vm = BLOB_NO_VM;
-	where->index = 0;
+	c.own_count = 1;
 	err = check_header(&c, avail);
-	if (err == BLOB_OK) {
-		err = check_machine(&c);
-	}
+	err = (err != BLOB_OK) ? err : check_machine(&c);
+	c.taken_count = c.own_count;
 	for (uint32_t v = 0; (err == BLOB_OK) && (v < cfg->vm_count); v++) { /* KZ_VMS_MAX */
-		where->vm = v;
+		c.where = (struct blob_where){ v, 0 };
 		err = check_vm(&c, blob_vm(cfg, v));
 	}
-	return (err == BLOB_OK) ? check_console_cpu(&c) : err;
+	err = (err != BLOB_OK) ? err : check_console_cpu(&c);
+	*where = c.where;
+	return err;
 }
 
 /* In the order of enum blob_err, BLOB_ERRS included, each ended by a NUL. */
 static const char messages[] =
 	"ok\0truncated\0no configuration\0version differs\0size\0number of VMs\0reserved field\0"
-	"image bounds\0name\0name given twice\0number of cores\0MPIDR\0console core\0conduit\0"
+	"image bounds\0name\0name given twice\0number of cores\0MPIDR\0console core\0conduit is "
+	"not SMC\0"
 	"RAM bank\0image outside RAM\0GIC version or lines\0GIC frame\0PPI\0console UART\0"
 	"level, on_fault or console\0count\0flags\0no such core\0core given twice\0irq_lines\0"
 	"interrupt\0interrupt given twice\0region bounds\0region outside RAM\0device in RAM\0"

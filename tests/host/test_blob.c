@@ -71,6 +71,7 @@ static const struct spoil machine_spoils[] = {
 	CFG(machine.ram_count, KZ_RAMS_MAX + 1, BLOB_RAM, 0),
 	CFG(machine.ram_count, 3, BLOB_RAM, 2),
 	CFG(machine.conduit, KZ_CONDUITS, BLOB_CONDUIT, 0),
+	CFG(machine.conduit, KZ_CONDUIT_HVC, BLOB_CONDUIT, 0),
 	CFG(machine.mpidr[2], 1, BLOB_MPIDR, 2),
 	CFG(machine.mpidr[2], 0x80000002, BLOB_MPIDR, 2),
 	CFG(machine.ram[1].pa, 0x7ffff000, BLOB_RAM, 1),
@@ -206,7 +207,7 @@ static void expect(const struct kz_cfg *cfg, enum blob_err err, uint32_t vm, uin
 
 	if (got != err) {
 		print_error("%s instead of %s (vm %u, %u)\n", blob_strerror(got),
-		            blob_strerror(err), where.vm, where.index);
+			    blob_strerror(err), where.vm, where.index);
 	}
 	assert_int_equal(got, err);
 	if (err != BLOB_OK) {
@@ -422,7 +423,7 @@ static void test_words(void **state)
 		assert_true(blob_strerror((enum blob_err)i)[0] != '\0');
 		for (unsigned k = 0; k < i; k++) {
 			assert_string_not_equal(blob_strerror((enum blob_err)i),
-			                        blob_strerror((enum blob_err)k));
+						blob_strerror((enum blob_err)k));
 		}
 		if (reached[i] == 0) {
 			print_error("not met: %s\n", blob_strerror((enum blob_err)i));
