@@ -28,9 +28,9 @@ static inline void bm_cells(void *fdt, const char *name, const uint32_t *value, 
 	bm_do(fdt_property(fdt, name, cell, (int)(count * 4)));
 }
 
-#define BM_CELLS(fdt, name, ...)                             \
-	bm_cells(fdt, name, (const uint32_t[]){__VA_ARGS__}, \
-	         sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+#define BM_CELLS(fdt, name, ...)                               \
+	bm_cells(fdt, name, (const uint32_t[]){ __VA_ARGS__ }, \
+		 sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4)
 
 /* A node with a compatible, ready for more. */
 static inline void bm_node(void *fdt, const char *name, const char *compatible)
@@ -43,7 +43,7 @@ static inline void bm_node(void *fdt, const char *name, const char *compatible)
 
 /* A device: a page of registers, an SPI, perhaps a clock of the controller. */
 static inline void bm_device(void *fdt, const char *name, const char *compatible, uint32_t base,
-                             uint32_t spi, uint32_t clock)
+			     uint32_t spi, uint32_t clock)
 {
 	bm_node(fdt, name, compatible);
 	BM_CELLS(fdt, "reg", base, 0x800);

@@ -36,7 +36,7 @@ static void require(bool ok)
 /* Claim pages that nobody has claimed, below the end. */
 static void claim(struct claims *c, uint64_t base, uint64_t size, uint64_t end)
 {
-	struct claim n = {base, (unsigned __int128)base + size};
+	struct claim n = { base, (unsigned __int128)base + size };
 
 	require((size > 0) && (base % 4096 == 0) && (size % 4096 == 0) && (n.end <= end));
 	for (unsigned i = 0; i < c->count; i++) {
@@ -67,7 +67,7 @@ static bool vm_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
 
 	for (unsigned i = 0; i < vm->region_count; i++) {
 		found = found || ((vm->region[i].type == KZ_REGION_RAM) &&
-		                  is_in(ipa, size, vm->region[i].ipa, vm->region[i].size));
+				  is_in(ipa, size, vm->region[i].ipa, vm->region[i].size));
 	}
 	return found;
 }
@@ -96,7 +96,7 @@ static void oracle_frames(const struct kz_cfg *cfg, struct claims *pa)
 
 static void oracle_space(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, struct claims *pa)
 {
-	struct claims ipa = {.count = 0};
+	struct claims ipa = { .count = 0 };
 	bool v2 = (cfg->machine.gic_version == 2);
 
 	require((vm->region_count >= 1) && (vm->region_count <= KZ_REGIONS_MAX));
@@ -131,14 +131,14 @@ static void intid_claim(uint8_t *owned, uint32_t intid, uint32_t lines)
 }
 
 static void oracle_vm(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, uint8_t *cores,
-                      uint8_t *owned)
+		      uint8_t *owned)
 {
 	const struct kz_cfg_machine *m = &cfg->machine;
 
 	require(memchr(vm->name, '\0', KZ_NAME_MAX) != NULL);
 	require((vm->vcpu_count >= 1) && (vm->vcpu_count <= KZ_VCPUS_MAX));
 	require((vm->level < KZ_LEVELS) && (vm->on_fault < KZ_FAULTS) &&
-	        (vm->console < KZ_CONSOLES));
+		(vm->console < KZ_CONSOLES));
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		require((vm->cpu[i] < m->cpu_count) && (cores[vm->cpu[i]] == 0));
 		cores[vm->cpu[i]] = (vm->level == KZ_HRT) ? 2 : 1;
@@ -151,7 +151,7 @@ static void oracle_vm(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, uint
 	}
 	if (vm->console_intid != 0) {
 		require((vm->console == KZ_CONSOLE_PL011) && (vm->console_intid >= 32) &&
-		        (vm->console_intid < vm->irq_lines));
+			(vm->console_intid < vm->irq_lines));
 		if (vm->level == KZ_HRT) {
 			intid_claim(owned, vm->console_intid, m->gic_lines);
 		}
@@ -161,16 +161,16 @@ static void oracle_vm(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, uint
 
 		require((i < KZ_LOADS_MAX) && vm_ram(vm, l->ipa, l->size));
 		require(is_in(cfg->blob_offset + l->offset, l->size, cfg->blob_offset + cfg->size,
-		              cfg->image_size - cfg->blob_offset - cfg->size));
+			      cfg->image_size - cfg->blob_offset - cfg->size));
 	}
 	require(vm_ram(vm, vm->entry, 4) && vm_ram(vm, vm->arg, 8));
 }
 
 static void oracle(const struct kz_cfg *cfg, size_t avail)
 {
-	struct claims pa = {.count = 0};
-	uint8_t cores[KZ_CPUS_MAX] = {0};
-	uint8_t owned[1024] = {0};
+	struct claims pa = { .count = 0 };
+	uint8_t cores[KZ_CPUS_MAX] = { 0 };
+	uint8_t owned[1024] = { 0 };
 	bool soft = false;
 
 	require((cfg->vm_count >= 1) && (cfg->vm_count <= KZ_VMS_MAX) && (cfg->size <= avail));
@@ -209,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	bool raw = (size > 0) && ((data[0] & 1) != 0);
 	size_t avail = raw ? size - 1 : BLOB_MAKE_SIZE;
-	struct blob_where where = {1000, 0};
+	struct blob_where where = { 1000, 0 };
 	struct kz_cfg *cfg;
 	enum blob_err err;
 

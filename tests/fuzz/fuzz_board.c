@@ -10,7 +10,8 @@
 #include "dt.h"
 #include "whatis.h"
 
-#define SIZE_MAX_USED 6000u /* libfdt walks from the front each time: larger ones only take time \
+#define SIZE_MAX_USED \
+	6000u /* libfdt walks from the front each time: larger ones only take time \
 	                     */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,16 +46,16 @@ static void ask(struct mem *mem, const struct board *b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct mem mem = {NULL};
+	struct mem mem = { NULL };
 	struct board *b = calloc(1, sizeof(*b));
 	struct bytes fdt;
-	struct conf_board conf = {.ram = {"1M", 1}};
+	struct conf_board conf = { .ram = { "1M", 1 } };
 
 	if (b == NULL) {
 		abort();
 	}
 	size = (size > SIZE_MAX_USED) ? 0 : size;
-	fdt = (struct bytes){mem_zalloc(&mem, size), size};
+	fdt = (struct bytes){ mem_zalloc(&mem, size), size };
 	if (nowhere == NULL) {
 		nowhere = fopen("/dev/null", "w");
 	}
@@ -62,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(fdt.data, data, size);
 	}
 	b->name = "fuzz";
-	b->diag = (struct diag){.mem = &mem, .file = "fuzz"};
+	b->diag = (struct diag){ .mem = &mem, .file = "fuzz" };
 	if (dt_open(&fdt) && (board_parse(b, &conf, fdt) || (b->fdt != NULL))) {
 		ask(&mem, b);
 	}

@@ -30,14 +30,14 @@ static void require(bool ok)
 
 static void init(void)
 {
-	static struct conf_text clock = {"clocks 3 = 50M", 1};
-	struct conf_board conf = {.gic_lines = {"128", 1}, .clocks = {&clock, 1, 1}};
-	struct bytes fdt = {mem_zalloc(&board_mem, BOARD_MAKE_SIZE), BOARD_MAKE_SIZE};
+	static struct conf_text clock = { "clocks 3 = 50M", 1 };
+	struct conf_board conf = { .gic_lines = { "128", 1 }, .clocks = { &clock, 1, 1 } };
+	struct bytes fdt = { mem_zalloc(&board_mem, BOARD_MAKE_SIZE), BOARD_MAKE_SIZE };
 
 	board_make(fdt.data);
 	require(dt_open(&fdt));
 	board.name = "fuzz";
-	board.diag = (struct diag){.mem = &board_mem, .file = "board"};
+	board.diag = (struct diag){ .mem = &board_mem, .file = "board" };
 	require(board_parse(&board, &conf, fdt));
 	nowhere = fopen("/dev/null", "w");
 	require(nowhere != NULL);
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (nowhere == NULL) {
 		init();
 	}
-	s->diag = (struct diag){.mem = &s->mem, .file = "fuzz.conf"};
+	s->diag = (struct diag){ .mem = &s->mem, .file = "fuzz.conf" };
 	s->dir = "/nonexistent";
 	s->hv.size = 4096;
 	s->hv.data = mem_zalloc(&s->mem, s->hv.size);

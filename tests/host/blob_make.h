@@ -19,8 +19,8 @@ static inline void blob_make_machine(struct kz_cfg_machine *m, uint32_t gic_vers
 	for (uint32_t i = 0; i < 4; i++) {
 		m->mpidr[i] = i;
 	}
-	m->ram[0] = (struct kz_cfg_ram){0x40000000, 0x40000000};
-	m->ram[1] = (struct kz_cfg_ram){0x800000000, 0x40000000};
+	m->ram[0] = (struct kz_cfg_ram){ 0x40000000, 0x40000000 };
+	m->ram[1] = (struct kz_cfg_ram){ 0x800000000, 0x40000000 };
 	m->gic_version = gic_version;
 	m->gic_lines = 192;
 	m->gicd_pa = 0x8000000;
@@ -44,7 +44,7 @@ static inline void blob_make_machine(struct kz_cfg_machine *m, uint32_t gic_vers
 
 static inline void blob_make_vm(struct kz_cfg_vm *vm, uint32_t index)
 {
-	static const char names[BLOB_MAKE_VMS][6] = {"linux", "hello", "servo"};
+	static const char names[BLOB_MAKE_VMS][6] = { "linux", "hello", "servo" };
 
 	memcpy(vm->name, names[index], 6);
 	vm->level = (index == 2) ? KZ_HRT : KZ_NRT;
@@ -60,16 +60,16 @@ static inline void blob_make_vm(struct kz_cfg_vm *vm, uint32_t index)
 	vm->gicc_ipa = 0x80a0000;
 	vm->console_ipa = (index == 1) ? 0x401fe000 : 0x9000000;
 	vm->region_count = 2;
-	vm->region[0] = (struct kz_cfg_region){0x40000000, 0x50000000 + index * 0x200000ull,
-	                                       0x200000, KZ_REGION_RAM, 0};
-	vm->region[1] =
-		(struct kz_cfg_region){0xa000000 + index * 0x1000ull, 0xa000000 + index * 0x1000ull,
-	                               0x1000, KZ_REGION_DEVICE, 0};
+	vm->region[0] = (struct kz_cfg_region){ 0x40000000, 0x50000000 + index * 0x200000ull,
+						0x200000, KZ_REGION_RAM, 0 };
+	vm->region[1] = (struct kz_cfg_region){ 0xa000000 + index * 0x1000ull,
+						0xa000000 + index * 0x1000ull, 0x1000,
+						KZ_REGION_DEVICE, 0 };
 	vm->load_count = 2;
-	vm->load[0] = (struct kz_cfg_load){0x40000000, 0x2000, 0x5000};
-	vm->load[1] = (struct kz_cfg_load){0x401ff000, 0x8000 + index * 0x1000ull, 0x1000};
+	vm->load[0] = (struct kz_cfg_load){ 0x40000000, 0x2000, 0x5000 };
+	vm->load[1] = (struct kz_cfg_load){ 0x401ff000, 0x8000 + index * 0x1000ull, 0x1000 };
 	vm->irq_count = 1;
-	vm->irq[0] = (struct kz_cfg_irq){48 + index, (index == 1) ? KZ_IRQ_EDGE : 0};
+	vm->irq[0] = (struct kz_cfg_irq){ 48 + index, (index == 1) ? KZ_IRQ_EDGE : 0 };
 }
 
 /* blob_make - fill BLOB_MAKE_SIZE zeroed bytes with three VMs on four cores. */

@@ -234,14 +234,6 @@ def test_all_of_a_bank(folder):
     assert "no room" in folder.build(vm % ((252 << 10) + 4)).stderr
 
 
-def test_conduit(folder):
-    """The firmware's PSCI is called as the board's tree says."""
-    folder.board(lambda dts: dts.replace('method = "smc"', 'method = "hvc"'))
-    assert folder.image(CONF % "raw.bin").cfg.conduit == 1
-    folder.board(lambda dts: dts.replace('method = "smc"', 'method = "abc"'))
-    assert "has no PSCI node" in folder.build(CONF % "raw.bin").stderr
-
-
 def test_all_hard(folder):
     """When every core is a hard real-time VM's, one of them serves the console."""
     image = folder.image('board = ./board.conf\ncores = 1\n'

@@ -204,6 +204,14 @@ def test_image_refused(folder, name):
     check(folder, HEAD + vm(image=image + "!"), reason)
 
 
+def test_conduit(folder):
+    """PSCI by HVC is for guests: there is nobody above EL2 to take it."""
+    folder.board(lambda dts: dts.replace('method = "smc"', 'method = "hvc"'))
+    done = folder.build(HEAD + VM)
+    assert done.returncode == 1
+    assert "its firmware's PSCI is called by 'hvc'" in done.stderr
+
+
 def test_too_many_vms(folder):
     """The ninth VM is one too many."""
     vms = "".join(f'vm v{i} {{ level = nrt cpus = {{{i}}} memory = 2M image = raw.bin\n}}\n'
@@ -304,6 +312,7 @@ def test_board_mistake(folder, name):
 
 
 @pytest.mark.parametrize("cut, reason", [
+    ("method = \"smc\"", "no PSCI node"),
     ("compatible = \"arm,psci-1.0\"", "no PSCI node"),
     ("compatible = \"arm,gic-400\"", "no interrupt controller"),
     ("compatible = \"arm,armv8-timer\"", "has no timer"),

@@ -24,18 +24,19 @@ struct banks {
 	unsigned count;
 };
 
-static const char *const gic2_words[] = {"arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic",
-                                         NULL};
-static const char *const gic3_words[] = {"arm,gic-v3", NULL};
-static const char *const psci_words[] = {"arm,psci-1.0", "arm,psci-0.2", NULL};
-static const char *const timer_words[] = {"arm,armv8-timer", NULL};
-static const char *const pl011_words[] = {"arm,pl011", NULL};
-static const char *const cadence_words[] = {"cdns,uart-r1p12", "cdns,uart-r1p8", "xlnx,xuartps",
-                                            NULL};
+static const char *const gic2_words[] = { "arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic",
+					  NULL };
+static const char *const gic3_words[] = { "arm,gic-v3", NULL };
+static const char *const psci_words[] = { "arm,psci-1.0", "arm,psci-0.2", NULL };
+static const char *const timer_words[] = { "arm,armv8-timer", NULL };
+static const char *const pl011_words[] = { "arm,pl011", NULL };
+static const char *const cadence_words[] = { "cdns,uart-r1p12", "cdns,uart-r1p8", "xlnx,xuartps",
+					     NULL };
 static const char *const pmu_words[] = {
 	"arm,armv8-pmuv3",    "arm,cortex-a35-pmu", "arm,cortex-a53-pmu",
 	"arm,cortex-a55-pmu", "arm,cortex-a57-pmu", "arm,cortex-a72-pmu",
-	"arm,cortex-a73-pmu", "arm,cortex-a76-pmu", NULL};
+	"arm,cortex-a73-pmu", "arm,cortex-a76-pmu", NULL
+};
 
 /* ---- RAM ---- */
 
@@ -49,13 +50,13 @@ static void bank_add(struct banks *b, uint64_t base, uint64_t end)
 	for (; (at > 0) && (b->bank[at - 1].base > base); at--) {
 		b->bank[at] = b->bank[at - 1];
 	}
-	b->bank[at] = (struct bank){base, end};
+	b->bank[at] = (struct bank){ base, end };
 	b->count++;
 }
 
 static void bank_cut(struct banks *b, uint64_t base, uint64_t end)
 {
-	struct banks left = {.count = 0};
+	struct banks left = { .count = 0 };
 
 	for (unsigned i = 0; i < b->count; i++) {
 		struct bank k = b->bank[i];
@@ -92,7 +93,7 @@ static void banks_cut_reserved(const void *fdt, struct banks *b)
 
 static void ram_read(struct board *b)
 {
-	struct banks banks = {.count = 0};
+	struct banks banks = { .count = 0 };
 	struct kz_cfg_machine *m = &b->m;
 	int node;
 
@@ -187,14 +188,16 @@ static void psci_read(struct board *b)
 	int node = dt_find(b->fdt, psci_words);
 	const char *method = (node < 0) ? NULL : dt_string(b->fdt, node, "method");
 
-	if ((method != NULL) && (strcmp(method, "smc") == 0)) {
-		b->m.conduit = KZ_CONDUIT_SMC;
-	} else if ((method != NULL) && (strcmp(method, "hvc") == 0)) {
-		b->m.conduit = KZ_CONDUIT_HVC;
-	} else {
+	if (method == NULL) {
 		diag_error(&b->diag, 0,
-		           "its device tree has no PSCI node: cores cannot be started");
+			   "its device tree has no PSCI node: cores cannot be started");
+	} else if (strcmp(method, "smc") != 0) {
+		diag_error(&b->diag, 0,
+			   "its firmware's PSCI is called by '%s': Kizami, at EL2, can "
+			   "only use smc",
+			   method);
 	}
+	b->m.conduit = KZ_CONDUIT_SMC;
 }
 
 /* ---- GIC, timer, PMU ---- */
@@ -202,7 +205,7 @@ static void psci_read(struct board *b)
 static bool gic2_read(struct board *b)
 {
 	struct kz_cfg_machine *m = &b->m;
-	uint64_t *const pa[] = {&m->gicd_pa, &m->gicc_pa, &m->gich_pa, &m->gicv_pa};
+	uint64_t *const pa[] = { &m->gicd_pa, &m->gicc_pa, &m->gich_pa, &m->gicv_pa };
 	struct dt_reg r;
 
 	m->gic_version = 2;
@@ -249,8 +252,8 @@ static void gic_read(struct board *b)
 	}
 	if (!ok) {
 		diag_error(&b->diag, 0,
-		           "its device tree has no interrupt controller that is known "
-		           "(a GICv2 with four frames, a GICv3 with one redistributor region)");
+			   "its device tree has no interrupt controller that is known "
+			   "(a GICv2 with four frames, a GICv3 with one redistributor region)");
 		return;
 	}
 	if (dt_irq(b->fdt, b->gic, 0, b->gic, &irq) == 1) {
@@ -262,7 +265,7 @@ static void timer_read(struct board *b)
 {
 	int node = dt_find(b->fdt, timer_words);
 	struct kz_cfg_machine *m = &b->m;
-	struct dt_irq irq[4] = {{0, 0}}; /* Secure, Non-secure, virtual, hypervisor's */
+	struct dt_irq irq[4] = { { 0, 0 } }; /* Secure, Non-secure, virtual, hypervisor's */
 
 	for (unsigned i = 0; (node >= 0) && (i < 4); i++) {
 		if (dt_irq(b->fdt, node, i, b->gic, &irq[i]) != 1) {
@@ -338,9 +341,9 @@ static void lines_set(struct board *b, struct conf_text lines)
 	if (!conf_number(lines.s, &n) || (n < b->m.gic_lines) || (n > LINES_MAX) ||
 	    ((n % 32) != 0)) {
 		diag_error(&b->diag, lines.line,
-		           "gic_lines is '%s': it is a multiple of 32 from %u "
-		           "(the tree uses that many) to %u",
-		           lines.s, b->m.gic_lines, LINES_MAX);
+			   "gic_lines is '%s': it is a multiple of 32 from %u "
+			   "(the tree uses that many) to %u",
+			   lines.s, b->m.gic_lines, LINES_MAX);
 		return;
 	}
 	b->m.gic_lines = (uint32_t)n;
@@ -379,7 +382,7 @@ static void uart_read(struct board *b, struct conf_text console)
 	b->uart = (console.s == NULL) ? stdout_find(b) : dt_lookup(b->fdt, console.s, &more);
 	if ((b->uart < 0) || !dt_reg(b->fdt, b->uart, 0, &r)) {
 		diag_error(&b->diag, console.line, "its device tree has no console '%s'",
-		           (console.s == NULL) ? "stdout-path" : console.s);
+			   (console.s == NULL) ? "stdout-path" : console.s);
 		return;
 	}
 	if (dt_is(b->fdt, b->uart, pl011_words)) {
@@ -388,9 +391,9 @@ static void uart_read(struct board *b, struct conf_text console)
 		m->uart = KZ_UART_CADENCE;
 	} else {
 		diag_error(&b->diag, console.line,
-		           "the console %s is neither a PL011 nor a Cadence "
-		           "UART",
-		           dt_path(b->diag.mem, b->fdt, b->uart));
+			   "the console %s is neither a PL011 nor a Cadence "
+			   "UART",
+			   dt_path(b->diag.mem, b->fdt, b->uart));
 		return;
 	}
 	m->uart_pa = r.base;
@@ -413,9 +416,9 @@ static void clocks_check(struct board *b)
 		if (!conf_clock(b->diag.mem, item->s, &node, &which, &rate) ||
 		    !conf_number(which, &number)) {
 			diag_error(&b->diag, item->line,
-			           "clocks has '%s': it is \"PROVIDER NUMBER = "
-			           "RATE\", the rate such as 100M, below 4G",
-			           item->s);
+				   "clocks has '%s': it is \"PROVIDER NUMBER = "
+				   "RATE\", the rate such as 100M, below 4G",
+				   item->s);
 		}
 	}
 }
@@ -445,9 +448,9 @@ bool board_parse(struct board *out, const struct conf_board *conf, struct bytes 
 	if (conf->ram.s != NULL) {
 		if (!conf_size(conf->ram.s, &ram) || (ram == 0) || ((ram % KZ_PAGE_SIZE) != 0)) {
 			diag_error(&out->diag, conf->ram.line,
-			           "ram is '%s': it is a size, such as "
-			           "512M",
-			           conf->ram.s);
+				   "ram is '%s': it is a size, such as "
+				   "512M",
+				   conf->ram.s);
 		} else if (ram < ram_total(&out->m)) {
 			ram_narrow(&out->m, ram);
 		}
@@ -485,7 +488,7 @@ static const char *const *board_names(struct mem *mem, const char *dir)
 }
 
 static bool fdt_load(struct board *b, const struct paths *paths, struct conf_text dtb,
-                     const char *dir, struct bytes *fdt)
+		     const char *dir, struct bytes *fdt)
 {
 	struct mem *mem = b->diag.mem;
 	const char *path;
@@ -495,14 +498,14 @@ static bool fdt_load(struct board *b, const struct paths *paths, struct conf_tex
 		return false;
 	}
 	path = (dtb.s[0] == '/')
-	               ? dtb.s
-	               : mem_printf(mem, "%s/%s", (strchr(dtb.s, '/') != NULL) ? dir : paths->dtbs,
-	                            dtb.s);
+		       ? dtb.s
+		       : mem_printf(mem, "%s/%s", (strchr(dtb.s, '/') != NULL) ? dir : paths->dtbs,
+				    dtb.s);
 	if (!mem_file(mem, path, fdt)) {
 		diag_error(&b->diag, dtb.line,
-		           "device tree %s: %s (make boards makes the built-in "
-		           "ones; --dtb-dir says where they are)",
-		           path, strerror(errno));
+			   "device tree %s: %s (make boards makes the built-in "
+			   "ones; --dtb-dir says where they are)",
+			   path, strerror(errno));
 		return false;
 	}
 	if (!dt_open(fdt)) {
@@ -513,7 +516,7 @@ static bool fdt_load(struct board *b, const struct paths *paths, struct conf_tex
 }
 
 bool board_load(struct diag *d, const struct paths *paths, struct conf_text name, const char *dir,
-                struct board *out)
+		struct board *out)
 {
 	bool own = (strchr(name.s, '/') != NULL);
 	struct mem *mem = d->mem;
@@ -527,27 +530,27 @@ bool board_load(struct diag *d, const struct paths *paths, struct conf_text name
 	base = own ? strrchr(name.s, '/') + 1 : name.s;
 	out->name = mem_strndup(mem, base, strcspn(base, "."));
 	path = own ? ((name.s[0] == '/') ? name.s : mem_printf(mem, "%s/%s", dir, name.s))
-	           : mem_printf(mem, "%s/%s.conf", paths->boards, name.s);
+		   : mem_printf(mem, "%s/%s.conf", paths->boards, name.s);
 	if (!mem_file(mem, path, &text)) {
 		if (own) {
 			diag_error(d, name.line, "board file %s: %s", path, strerror(errno));
 		} else {
 			diag_unknown(d, name.line, "board", name.s,
-			             board_names(mem, paths->boards));
+				     board_names(mem, paths->boards));
 		}
 		return false;
 	}
 	if ((out->name[0] == '\0') || (strlen(out->name) >= KZ_NAME_MAX) ||
 	    (strspn(out->name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(out->name))) {
 		diag_error(d, name.line, "a board's name is 1 to %u of a-z, 0-9, _ and -: '%s'",
-		           KZ_NAME_MAX - 1, out->name);
+			   KZ_NAME_MAX - 1, out->name);
 		return false;
 	}
-	out->diag = (struct diag){.mem = mem, .file = path};
+	out->diag = (struct diag){ .mem = mem, .file = path };
 	return conf_parse_board(&out->diag, (char *)text.data, text.size, &conf) &&
 	       (out->diag.errors == 0) &&
 	       fdt_load(out, paths, conf.dtb,
-	                mem_strndup(mem, path, (size_t)(strrchr(path, '/') - path)), &fdt) &&
+			mem_strndup(mem, path, (size_t)(strrchr(path, '/') - path)), &fdt) &&
 	       board_parse(out, &conf, fdt);
 }
 
@@ -558,7 +561,7 @@ void board_narrow(struct diag *d, struct board *b, struct conf_text cores, struc
 	if (cores.s != NULL) {
 		if (!conf_number(cores.s, &n) || (n == 0) || (n > b->m.cpu_count)) {
 			diag_error(d, cores.line, "cores is '%s': board %s has 1 to %u", cores.s,
-			           b->name, b->m.cpu_count);
+				   b->name, b->m.cpu_count);
 		} else {
 			memset(&b->m.mpidr[n], 0, (b->m.cpu_count - n) * sizeof(b->m.mpidr[0]));
 			b->m.cpu_count = (uint32_t)n;
@@ -567,10 +570,10 @@ void board_narrow(struct diag *d, struct board *b, struct conf_text cores, struc
 	if (ram.s != NULL) {
 		if (!conf_size(ram.s, &n) || (n == 0) || ((n % KZ_PAGE_SIZE) != 0)) {
 			diag_error(d, ram.line, "ram is '%s': it is a multiple of 4K, such as 512M",
-			           ram.s);
+				   ram.s);
 		} else if (n > ram_total(&b->m)) {
 			diag_error(d, ram.line, "ram is %s: board %s has %lluM", ram.s, b->name,
-			           (unsigned long long)(ram_total(&b->m) >> 20));
+				   (unsigned long long)(ram_total(&b->m) >> 20));
 		} else {
 			ram_narrow(&b->m, n);
 		}

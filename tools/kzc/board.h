@@ -35,7 +35,7 @@ struct board {
  * out->diag. False when there is no board to go on with.
  */
 bool board_load(struct diag *d, const struct paths *paths, struct conf_text name, const char *dir,
-                struct board *out);
+		struct board *out);
 
 /*
  * board_parse - the same from a board's conf and a device tree that dt_open() accepted;

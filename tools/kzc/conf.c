@@ -29,7 +29,7 @@ static const struct key root_keys[] = {
 	KEY(conf, board),
 	KEY(conf, cores),
 	KEY(conf, ram),
-	{NULL, 0, false},
+	{ NULL, 0, false },
 };
 
 static const struct key vm_keys[] = {
@@ -39,26 +39,26 @@ static const struct key vm_keys[] = {
 	KEY_LIST(conf_vm, clocks), KEY(conf_vm, dma),       KEY(conf_vm, console),
 	KEY(conf_vm, on_fault),    KEY(conf_vm, sgi),       KEY(conf_vm, gicd_at),
 	KEY(conf_vm, gicc_at),     KEY(conf_vm, gicr_at),   KEY(conf_vm, console_at),
-	{NULL, 0, false},
+	{ NULL, 0, false },
 };
 
 static const struct key board_keys[] = {
 	KEY(conf_board, dtb),       KEY(conf_board, qemu),    KEY(conf_board, ram),
 	KEY(conf_board, gic_lines), KEY(conf_board, console), KEY_LIST(conf_board, clocks),
-	{NULL, 0, false},
+	{ NULL, 0, false },
 };
 
 static const char *const later_root[][2] = {
-	{"channel", "there are no channels between VMs yet"},
-	{NULL, NULL},
+	{ "channel", "there are no channels between VMs yet" },
+	{ NULL, NULL },
 };
 
 static const char *const later_vm[][2] = {
-	{"realtime", "cores are not shared yet, each vCPU has one for itself"},
-	{"weight", "cores are not shared yet, each vCPU has one for itself"},
-	{"control", "VMs cannot be managed at run time yet"},
-	{"channels", "there are no channels between VMs yet"},
-	{NULL, NULL},
+	{ "realtime", "cores are not shared yet, each vCPU has one for itself" },
+	{ "weight", "cores are not shared yet, each vCPU has one for itself" },
+	{ "control", "VMs cannot be managed at run time yet" },
+	{ "channels", "there are no channels between VMs yet" },
+	{ NULL, NULL },
 };
 
 /* libConfuse's callbacks have no argument of ours: what the parse under way fills. */
@@ -129,7 +129,7 @@ static void list_add(struct conf_list *list, struct conf_text item)
 /* A value was read (called by libConfuse). */
 static int value_take(cfg_t *sec, cfg_opt_t *opt, const char *value, void *result)
 {
-	struct conf_text text = {mem_strndup(parse.d->mem, value, strlen(value)), sec->line};
+	struct conf_text text = { mem_strndup(parse.d->mem, value, strlen(value)), sec->line };
 	const struct key *keys = board_keys;
 	void *base = parse.board;
 	const struct key *key;
@@ -139,7 +139,7 @@ static int value_take(cfg_t *sec, cfg_opt_t *opt, const char *value, void *resul
 
 		keys = in_vm ? vm_keys : root_keys;
 		base = in_vm ? (void *)vm_get(parse.conf, cfg_title(sec), sec->line)
-		             : (void *)parse.conf;
+			     : (void *)parse.conf;
 	}
 	key = key_find(keys, opt->name);
 	if ((base != NULL) && (key->name != NULL)) {
@@ -230,7 +230,7 @@ bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 
 bool conf_parse_board(struct diag *d, char *text, size_t size, struct conf_board *out)
 {
-	struct scan_section root = {.keys = key_names(d->mem, board_keys, NULL)};
+	struct scan_section root = { .keys = key_names(d->mem, board_keys, NULL) };
 	cfg_opt_t opts[OPTS_MAX];
 
 	memset(out, 0, sizeof(*out));
@@ -260,8 +260,8 @@ static bool number_take(const char **text, uint64_t *out)
 	*text = at;
 	for (; isxdigit((unsigned char)*at); at++) {
 		unsigned digit = isdigit((unsigned char)*at)
-		                         ? (unsigned)(*at - '0')
-		                         : (unsigned)(tolower((unsigned char)*at) - 'a') + 10;
+					 ? (unsigned)(*at - '0')
+					 : (unsigned)(tolower((unsigned char)*at) - 'a') + 10;
 
 		if (digit >= base) {
 			break;
@@ -335,7 +335,7 @@ bool conf_rate(const char *text, uint64_t *out)
 }
 
 bool conf_clock(struct mem *mem, const char *text, const char **node, const char **which,
-                uint64_t *rate)
+		uint64_t *rate)
 {
 	const char *eq = strrchr(text, '=');
 	const char *value;

@@ -60,6 +60,6 @@ bool conf_rate(const char *text, uint64_t *out);
  * there. False when it is neither, or when the rate is 0 or beyond 32 bits.
  */
 bool conf_clock(struct mem *mem, const char *text, const char **node, const char **which,
-                uint64_t *rate);
+		uint64_t *rate);
 
 #endif

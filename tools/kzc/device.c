@@ -8,35 +8,35 @@
 #define NAMES_MAX 1024u
 
 /* Devices that never read or write memory by themselves. Everything else is taken to do it. */
-static const char *const no_dma_words[] = {"arm,pl011",
-                                           "arm,pl022",
-                                           "arm,pl031",
-                                           "arm,pl050",
-                                           "arm,pl061",
-                                           "arm,sp804",
-                                           "arm,sp805",
-                                           "xlnx,zynq-can-1.0",
-                                           "xlnx,canfd-1.0",
-                                           "cdns,i2c-r1p10",
-                                           "cdns,i2c-r1p14",
-                                           "cdns,spi-r1p6",
-                                           "cdns,ttc",
-                                           "cdns,uart-r1p8",
-                                           "cdns,uart-r1p12",
-                                           "cdns,wdt-r1p2",
-                                           "xlnx,xuartps",
-                                           "xlnx,zynqmp-gpio-1.0",
-                                           "xlnx,zynq-gpio-1.0",
-                                           "xlnx,zynqmp-rtc",
-                                           "xlnx,zynqmp-ams",
-                                           "cfi-flash",
-                                           "ns16550a",
-                                           "snps,dw-apb-uart",
-                                           "snps,dw-wdt",
-                                           "snps,dw-apb-timer",
-                                           "snps,dw-apb-gpio",
-                                           "snps,designware-i2c",
-                                           NULL};
+static const char *const no_dma_words[] = { "arm,pl011",
+					    "arm,pl022",
+					    "arm,pl031",
+					    "arm,pl050",
+					    "arm,pl061",
+					    "arm,sp804",
+					    "arm,sp805",
+					    "xlnx,zynq-can-1.0",
+					    "xlnx,canfd-1.0",
+					    "cdns,i2c-r1p10",
+					    "cdns,i2c-r1p14",
+					    "cdns,spi-r1p6",
+					    "cdns,ttc",
+					    "cdns,uart-r1p8",
+					    "cdns,uart-r1p12",
+					    "cdns,wdt-r1p2",
+					    "xlnx,xuartps",
+					    "xlnx,zynqmp-gpio-1.0",
+					    "xlnx,zynq-gpio-1.0",
+					    "xlnx,zynqmp-rtc",
+					    "xlnx,zynqmp-ams",
+					    "cfi-flash",
+					    "ns16550a",
+					    "snps,dw-apb-uart",
+					    "snps,dw-wdt",
+					    "snps,dw-apb-timer",
+					    "snps,dw-apb-gpio",
+					    "snps,designware-i2c",
+					    NULL };
 
 static bool spans_hit(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
@@ -84,32 +84,32 @@ static int device_find(struct sys *s, const struct conf_text *item)
 	}
 	if (more) {
 		diag_error(&s->diag, item->line,
-		           "board %s has several devices '%s': write the whole "
-		           "path, such as %s",
-		           b->name, item->s, dt_path(&s->mem, b->fdt, node));
+			   "board %s has several devices '%s': write the whole "
+			   "path, such as %s",
+			   b->name, item->s, dt_path(&s->mem, b->fdt, node));
 		return -1;
 	}
 	type = dt_string(b->fdt, node, "device_type");
 	if (node == b->gic) {
 		diag_error(&s->diag, item->line,
-		           "%s is the interrupt controller, which all VMs "
-		           "share: each has one of its own already",
-		           item->s);
+			   "%s is the interrupt controller, which all VMs "
+			   "share: each has one of its own already",
+			   item->s);
 	} else if (node == b->uart) {
 		diag_error(&s->diag, item->line,
-		           "%s is the console of board %s, which all VMs share "
-		           "(console = pl011): take another UART",
-		           item->s, b->name);
+			   "%s is the console of board %s, which all VMs share "
+			   "(console = pl011): take another UART",
+			   item->s, b->name);
 	} else if ((type != NULL) && (strcmp(type, "pci") == 0)) {
 		diag_error(&s->diag, item->line,
-		           "%s is a PCI host bridge: those cannot be passed "
-		           "through in this version",
-		           item->s);
+			   "%s is a PCI host bridge: those cannot be passed "
+			   "through in this version",
+			   item->s);
 	} else if (type != NULL) {
 		diag_error(&s->diag, item->line,
-		           "%s is no device but %s: that is what cpus and "
-		           "memory are for",
-		           item->s, type);
+			   "%s is no device but %s: that is what cpus and "
+			   "memory are for",
+			   item->s, type);
 	} else {
 		return node;
 	}
@@ -121,33 +121,33 @@ static bool reg_check(struct sys *s, const struct device *dev, const struct dt_r
 {
 	const struct kz_cfg_machine *m = &s->board.m;
 	const struct kz_cfg_ram own[] = {
-		{m->gicd_pa, (m->gic_version == 2) ? KZ_GICD2_SIZE : KZ_GICD3_SIZE},
-		{m->gicc_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0},
-		{m->gich_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0},
-		{m->gicv_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0},
-		{m->gicr_pa, m->gicr_size},
-		{m->uart_pa, (m->uart == KZ_UART_NONE) ? 0 : KZ_CONSOLE_SIZE},
+		{ m->gicd_pa, (m->gic_version == 2) ? KZ_GICD2_SIZE : KZ_GICD3_SIZE },
+		{ m->gicc_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0 },
+		{ m->gich_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0 },
+		{ m->gicv_pa, (m->gic_version == 2) ? KZ_GICC_SIZE : 0 },
+		{ m->gicr_pa, m->gicr_size },
+		{ m->uart_pa, (m->uart == KZ_UART_NONE) ? 0 : KZ_CONSOLE_SIZE },
 	};
 
 	if ((r->size > KZ_PA_LIMIT) || (r->base > KZ_PA_LIMIT - r->size)) {
 		diag_error(&s->diag, dev->line,
-		           "%s is at 0x%llx: devices above 0x%llx cannot be "
-		           "passed through",
-		           dev->name, (unsigned long long)r->base, (unsigned long long)KZ_PA_LIMIT);
+			   "%s is at 0x%llx: devices above 0x%llx cannot be "
+			   "passed through",
+			   dev->name, (unsigned long long)r->base, (unsigned long long)KZ_PA_LIMIT);
 		return false;
 	}
 	for (unsigned i = 0; i < 6; i++) {
 		if (spans_hit(r->base, r->size, own[i].pa, own[i].size)) {
 			diag_error(&s->diag, dev->line, "%s shares the page 0x%llx with the %s",
-			           dev->name, (unsigned long long)own[i].pa,
-			           (i == 5) ? "console" : "interrupt controller");
+				   dev->name, (unsigned long long)own[i].pa,
+				   (i == 5) ? "console" : "interrupt controller");
 			return false;
 		}
 	}
 	for (unsigned i = 0; i < m->ram_count; i++) {
 		if (spans_hit(r->base, r->size, m->ram[i].pa, m->ram[i].size)) {
 			diag_error(&s->diag, dev->line, "%s has registers in RAM (0x%llx)",
-			           dev->name, (unsigned long long)r->base);
+				   dev->name, (unsigned long long)r->base);
 			return false;
 		}
 	}
@@ -171,7 +171,7 @@ static void reg_add(struct sys *s, struct device *dev, struct dt_reg r)
 	}
 	if (dev->reg_count == DEVICE_REGS_MAX) {
 		diag_error(&s->diag, dev->line, "%s has more than %u register areas", dev->name,
-		           DEVICE_REGS_MAX);
+			   DEVICE_REGS_MAX);
 		return;
 	}
 	dev->reg[dev->reg_count] = r;
@@ -199,9 +199,9 @@ static void irq_add(struct sys *s, struct vm *vm, struct device *dev, const stru
 
 	if (irq->intid < 32) {
 		diag_error(&s->diag, dev->line,
-		           "%s has an interrupt of its core (PPI %u): those "
-		           "cannot be passed through",
-		           dev->name, irq->intid);
+			   "%s has an interrupt of its core (PPI %u): those "
+			   "cannot be passed through",
+			   dev->name, irq->intid);
 		return;
 	}
 	if (!irq_note(dev, irq->intid)) {
@@ -214,15 +214,15 @@ static void irq_add(struct sys *s, struct vm *vm, struct device *dev, const stru
 	}
 	if (irq->intid == s->board.m.uart_intid) {
 		diag_error(&s->diag, dev->line, "%s has interrupt %u, which is the console's",
-		           dev->name, irq->intid);
+			   dev->name, irq->intid);
 	} else if (irq->intid >= s->board.m.gic_lines) {
 		diag_error(&s->diag, dev->line,
-		           "%s has interrupt %u, but board %s has gic_lines = "
-		           "%u",
-		           dev->name, irq->intid, s->board.name, s->board.m.gic_lines);
+			   "%s has interrupt %u, but board %s has gic_lines = "
+			   "%u",
+			   dev->name, irq->intid, s->board.name, s->board.m.gic_lines);
 	} else if (vm->cfg.irq_count == KZ_IRQS_MAX) {
 		diag_error(&s->diag, dev->line, "vm '%s' has more than %u interrupts",
-		           vm->conf->name.s, KZ_IRQS_MAX);
+			   vm->conf->name.s, KZ_IRQS_MAX);
 	} else {
 		to->intid = irq->intid;
 		to->flags = ((irq->flags & 3u) != 0) ? KZ_IRQ_EDGE : 0;
@@ -250,9 +250,9 @@ static void node_read(struct sys *s, struct vm *vm, struct device *dev, int node
 	}
 	if ((found < 0) && (node == dev->node)) {
 		diag_note(&s->diag, dev->line,
-		          "%s has an interrupt that is not the GIC's: the VM "
-		          "does not get it",
-		          dev->name);
+			  "%s has an interrupt that is not the GIC's: the VM "
+			  "does not get it",
+			  dev->name);
 	}
 }
 
@@ -273,21 +273,21 @@ static void device_read(struct sys *s, struct vm *vm, struct device *dev)
 	}
 	if (dev->reg_count == 0) {
 		diag_error(&s->diag, dev->line,
-		           "%s has no registers that a core can reach: pass the controller that it "
-		           "is attached to",
-		           dev->name);
+			   "%s has no registers that a core can reach: pass the controller that it "
+			   "is attached to",
+			   dev->name);
 		return;
 	}
 	if (!dt_is(fdt, dev->node, no_dma_words) && !vm->unconfined) {
 		diag_error(&s->diag, dev->line,
-		           "%s may do DMA, and nothing confines it (no SMMU is "
-		           "driven): it could overwrite everything. dma = unconfined accepts that",
-		           dev->name);
+			   "%s may do DMA, and nothing confines it (no SMMU is "
+			   "driven): it could overwrite everything. dma = unconfined accepts that",
+			   dev->name);
 	} else if (!dt_is(fdt, dev->node, no_dma_words) && !vm->physical) {
 		diag_note(&s->diag, dev->line,
-		          "the DMA of %s takes physical addresses: memory_at = "
-		          "physical makes the guest's the same",
-		          dev->name);
+			  "the DMA of %s takes physical addresses: memory_at = "
+			  "physical makes the guest's the same",
+			  dev->name);
 	}
 }
 
@@ -308,10 +308,10 @@ static void devices_read(struct sys *s, struct vm *vm)
 		}
 		if (twice) {
 			diag_error(&s->diag, list->item[i].line, "%s is in the list twice",
-			           list->item[i].s);
+				   list->item[i].s);
 		} else if (vm->device_count == DEVICES_MAX) {
 			diag_error(&s->diag, list->item[i].line, "vm '%s' has more than %u devices",
-			           vm->conf->name.s, DEVICES_MAX);
+				   vm->conf->name.s, DEVICES_MAX);
 			return;
 		} else {
 			dev->name = list->item[i].s;
@@ -351,7 +351,7 @@ static void regions_make(struct sys *s, struct vm *vm)
 		}
 		if (vm->cfg.region_count == KZ_REGIONS_MAX) {
 			diag_error(&s->diag, dev->line, "vm '%s' has more than %u register areas",
-			           vm->conf->name.s, KZ_REGIONS_MAX - 1);
+				   vm->conf->name.s, KZ_REGIONS_MAX - 1);
 			return;
 		}
 		vm->cfg.region[vm->cfg.region_count] = (struct kz_cfg_region){
@@ -382,9 +382,9 @@ static bool page_is_shared(const struct device *a, const struct device *b, uint6
 	for (unsigned i = 0; i < a->reg_count; i++) {
 		for (unsigned k = 0; k < b->reg_count; k++) {
 			if (spans_hit(a->reg[i].base, a->reg[i].size, b->reg[k].base,
-			              b->reg[k].size)) {
+				      b->reg[k].size)) {
 				*page = (a->reg[i].base > b->reg[k].base) ? a->reg[i].base
-				                                          : b->reg[k].base;
+									  : b->reg[k].base;
 				return true;
 			}
 		}
@@ -394,7 +394,7 @@ static bool page_is_shared(const struct device *a, const struct device *b, uint6
 
 /* Two devices of two VMs: they may have nothing in common. */
 static void devices_compare(struct sys *s, const struct vm *va, const struct device *a,
-                            const struct vm *vb, const struct device *b)
+			    const struct vm *vb, const struct device *b)
 {
 	const char *an = va->conf->name.s;
 	const char *bn = vb->conf->name.s;
@@ -403,20 +403,20 @@ static void devices_compare(struct sys *s, const struct vm *va, const struct dev
 
 	if (a->node == b->node) {
 		diag_error(&s->diag, b->line, "%s is given to vm '%s' and, in line %d, to vm '%s'",
-		           b->name, bn, a->line, an);
+			   b->name, bn, a->line, an);
 		return;
 	}
 	if (page_is_shared(a, b, &page)) {
 		diag_error(&s->diag, b->line,
-		           "%s (vm '%s') and %s (vm '%s', line %d) are on one page, 0x%llx: give "
-		           "both to one VM",
-		           b->name, bn, a->name, an, a->line, (unsigned long long)page);
+			   "%s (vm '%s') and %s (vm '%s', line %d) are on one page, 0x%llx: give "
+			   "both to one VM",
+			   b->name, bn, a->name, an, a->line, (unsigned long long)page);
 	}
 	if (irq_is_shared(a, b, &intid)) {
 		diag_error(&s->diag, b->line,
-		           "%s (vm '%s') and %s (vm '%s', line %d) share interrupt %u: give both "
-		           "to one VM",
-		           b->name, bn, a->name, an, a->line, intid);
+			   "%s (vm '%s') and %s (vm '%s', line %d) share interrupt %u: give both "
+			   "to one VM",
+			   b->name, bn, a->name, an, a->line, intid);
 	}
 }
 
@@ -431,7 +431,7 @@ void device_read_all(struct sys *s)
 
 			for (unsigned i = 0; i < a->device_count * b->device_count; i++) {
 				devices_compare(s, a, &a->device[i / b->device_count], b,
-				                &b->device[i % b->device_count]);
+						&b->device[i % b->device_count]);
 			}
 		}
 	}

@@ -131,7 +131,7 @@ const char *diag_list(struct mem *mem, const char *const *list)
 }
 
 void diag_unknown(struct diag *d, int line, const char *what, const char *word,
-                  const char *const *list)
+		  const char *const *list)
 {
 	const char *near = diag_nearest(word, list);
 
@@ -139,6 +139,6 @@ void diag_unknown(struct diag *d, int line, const char *what, const char *word,
 		diag_error(d, line, "unknown %s '%s': did you mean '%s'?", what, word, near);
 	} else {
 		diag_error(d, line, "unknown %s '%s': there is %s", what, word,
-		           diag_list(d->mem, list));
+			   diag_list(d->mem, list));
 	}
 }

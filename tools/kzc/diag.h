@@ -43,6 +43,6 @@ const char *diag_list(struct mem *mem, const char *const *list);
  * the list when nothing is near.
  */
 void diag_unknown(struct diag *d, int line, const char *what, const char *word,
-                  const char *const *list);
+		  const char *const *list);
 
 #endif

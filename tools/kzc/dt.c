@@ -173,7 +173,7 @@ static int cells_copy(const fdt32_t *from, uint32_t count, uint32_t cell[4])
 
 /* The index-th of interrupts-extended: each has its own controller. */
 static int irq_extended(const void *fdt, const fdt32_t *at, int len, unsigned index, int *parent,
-                        uint32_t cell[4])
+			uint32_t cell[4])
 {
 	for (len /= 4; len > 0; index--) {
 		uint32_t count;

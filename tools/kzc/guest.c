@@ -92,9 +92,9 @@ static bool segment_read(struct sys *s, struct vm *vm, const struct bytes *f, si
 	}
 	if (vm->piece_count > KZ_LOADS_MAX - 3) {
 		diag_error(&s->diag, vm->conf->image.line,
-		           "image %s has more than %u segments: "
-		           "link it with fewer, or make it a raw binary",
-		           vm->conf->image.s, KZ_LOADS_MAX - 2);
+			   "image %s has more than %u segments: "
+			   "link it with fewer, or make it a raw binary",
+			   vm->conf->image.s, KZ_LOADS_MAX - 2);
 		return true;
 	}
 	p = piece_add(vm, "image", f->data + offset, filesz);
@@ -109,7 +109,7 @@ static void elf_read(struct sys *s, struct vm *vm, const struct bytes *f)
 	uint64_t phnum = get_le(f, offsetof(Elf64_Ehdr, e_phnum), 2);
 	uint64_t step = get_le(f, offsetof(Elf64_Ehdr, e_phentsize), 2);
 	bool ok = (step >= sizeof(Elf64_Phdr)) && (phoff <= f->size) &&
-	          (phnum * step <= f->size - phoff);
+		  (phnum * step <= f->size - phoff);
 
 	vm->kind = GUEST_ELF;
 	vm->entry_at = get_le(f, offsetof(Elf64_Ehdr, e_entry), 8);
@@ -118,7 +118,7 @@ static void elf_read(struct sys *s, struct vm *vm, const struct bytes *f)
 	}
 	if (!ok || (vm->piece_count == 0)) {
 		diag_error(&s->diag, vm->conf->image.line, "image %s is an ELF file %s",
-		           vm->conf->image.s, ok ? "with nothing to load" : "that is cut off");
+			   vm->conf->image.s, ok ? "with nothing to load" : "that is cut off");
 	}
 }
 
@@ -131,7 +131,7 @@ void guest_read(struct sys *s, struct vm *vm)
 	vm->tree = -1;
 	if (vm->conf->image.s == NULL) {
 		diag_error(&s->diag, vm->conf->name.line, "vm '%s' has no image = \"FILE\"",
-		           vm->conf->name.s);
+			   vm->conf->name.s);
 		return;
 	}
 	f = sys_file(s, "image", vm->conf->image);
@@ -153,7 +153,7 @@ void guest_read(struct sys *s, struct vm *vm)
 		f = sys_file(s, "ramdisk", vm->conf->ramdisk);
 		if ((f != NULL) && (f->size == 0)) {
 			diag_error(&s->diag, vm->conf->ramdisk.line, "ramdisk %s is empty",
-			           vm->conf->ramdisk.s);
+				   vm->conf->ramdisk.s);
 		} else if (f != NULL) {
 			vm->ramdisk = (int)vm->piece_count;
 			piece_add(vm, "ramdisk", f->data, f->size);

@@ -69,14 +69,14 @@ bool hv_load(struct sys *s, bool must)
 	}
 	if (!mem_file(&s->mem, s->paths.hypervisor, &file)) {
 		diag_error(&s->diag, 0,
-		           "hypervisor %s: %s (make builds it; --hypervisor says where "
-		           "it is)",
-		           s->paths.hypervisor, strerror(errno));
+			   "hypervisor %s: %s (make builds it; --hypervisor says where "
+			   "it is)",
+			   s->paths.hypervisor, strerror(errno));
 		return false;
 	}
 	if (!hv_flatten(&s->mem, &file, &s->hv)) {
 		diag_error(&s->diag, 0, "%s is not Kizami's ELF file for arm64",
-		           s->paths.hypervisor);
+			   s->paths.hypervisor);
 		return false;
 	}
 	return true;
@@ -153,7 +153,7 @@ static void blob_put(struct sys *s, uint8_t *image)
 
 struct bytes image_make(struct sys *s)
 {
-	struct bytes image = {mem_zalloc(&s->mem, s->image_size), s->image_size};
+	struct bytes image = { mem_zalloc(&s->mem, s->image_size), s->image_size };
 	struct blob_where where;
 	enum blob_err err;
 
@@ -161,12 +161,12 @@ struct bytes image_make(struct sys *s)
 	memcpy(image.data + HEADER_SIZE_AT, &s->image_size, sizeof(s->image_size));
 	blob_put(s, image.data);
 	err = blob_check((const struct kz_cfg *)(const void *)(image.data + s->hv.size),
-	                 s->image_size - s->hv.size, &where);
+			 s->image_size - s->hv.size, &where);
 	if (err != BLOB_OK) {
 		diag_error(&s->diag, 0,
-		           "the hypervisor would refuse this (vm %u, %u: %s): this is a "
-		           "mistake of kzc",
-		           where.vm, where.index, blob_strerror(err));
+			   "the hypervisor would refuse this (vm %u, %u: %s): this is a "
+			   "mistake of kzc",
+			   where.vm, where.index, blob_strerror(err));
 		image.data = NULL;
 	}
 	return image;

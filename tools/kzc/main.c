@@ -69,7 +69,7 @@ static int run_check(struct sys *s, const struct args *args)
 
 static int run_build(struct sys *s, const struct args *args)
 {
-	struct bytes image = {NULL, 0};
+	struct bytes image = { NULL, 0 };
 	int code;
 
 	if (args->output == NULL) {
@@ -91,7 +91,7 @@ static int run_build(struct sys *s, const struct args *args)
 /* The VM of that name, or NULL and an error. */
 static struct vm *vm_find(struct sys *s, const char *name)
 {
-	const char *names[KZ_VMS_MAX + 1] = {NULL};
+	const char *names[KZ_VMS_MAX + 1] = { NULL };
 
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		names[v] = s->vm[v].conf->name.s;
@@ -156,7 +156,7 @@ static int run_map(struct sys *s, const struct args *args)
 static bool board_open(struct sys *s, const char *name)
 {
 	s->diag.file = "kzc";
-	return board_load(&s->diag, &s->paths, (struct conf_text){name, 0}, ".", &s->board);
+	return board_load(&s->diag, &s->paths, (struct conf_text){ name, 0 }, ".", &s->board);
 }
 
 static int run_whatis(struct sys *s, const struct args *args)
@@ -178,7 +178,7 @@ static int run_qemu(struct sys *s, const struct args *args)
 	if (board_open(s, args->word[0])) {
 		if (s->board.qemu == NULL) {
 			diag_error(&s->diag, 0, "board %s has no qemu = \"ARGUMENTS\"",
-			           s->board.name);
+				   s->board.name);
 		} else {
 			puts(s->board.qemu);
 		}
@@ -187,15 +187,16 @@ static int run_qemu(struct sys *s, const struct args *args)
 }
 
 static const struct command commands[] = {
-	{"check", "FILE", "say what is wrong with a configuration", 1, false, run_check},
-	{"build", "FILE -o IMAGE", "make a bootable image (a Linux arm64 Image)", 1, true,
-         run_build},
-	{"dts", "FILE VM", "print the device tree that a VM gets", 2, false, run_dts},
-	{"map", "FILE [-o MAP.svg]", "say who owns what, as text and as a picture", 1, true,
-         run_map},
-	{"whatis", "BOARD ADDRESS", "say what is at a physical address", 2, false, run_whatis},
-	{"qemu", "BOARD", "print the arguments of qemu-system-aarch64 for it", 1, false, run_qemu},
-	{NULL, NULL, NULL, 0, false, NULL},
+	{ "check", "FILE", "say what is wrong with a configuration", 1, false, run_check },
+	{ "build", "FILE -o IMAGE", "make a bootable image (a Linux arm64 Image)", 1, true,
+	  run_build },
+	{ "dts", "FILE VM", "print the device tree that a VM gets", 2, false, run_dts },
+	{ "map", "FILE [-o MAP.svg]", "say who owns what, as text and as a picture", 1, true,
+	  run_map },
+	{ "whatis", "BOARD ADDRESS", "say what is at a physical address", 2, false, run_whatis },
+	{ "qemu", "BOARD", "print the arguments of qemu-system-aarch64 for it", 1, false,
+	  run_qemu },
+	{ NULL, NULL, NULL, 0, false, NULL },
 };
 
 /* What there is, or one command of it. */
@@ -236,12 +237,12 @@ static const char *program_dir(struct mem *mem)
 static bool args_read(struct mem *mem, int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{"output", required_argument, NULL, 'o'},
-		{"hypervisor", required_argument, NULL, 'H'},
-		{"board-dir", required_argument, NULL, 'B'},
-		{"dtb-dir", required_argument, NULL, 'D'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{ "output", required_argument, NULL, 'o' },
+		{ "hypervisor", required_argument, NULL, 'H' },
+		{ "board-dir", required_argument, NULL, 'B' },
+		{ "dtb-dir", required_argument, NULL, 'D' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	const char *dir = program_dir(mem);
 	int opt;
@@ -253,12 +254,24 @@ static bool args_read(struct mem *mem, int argc, char **argv, struct args *a)
 	for (opt = getopt_long(argc, argv, "o:h", options, NULL); opt != -1;
 	     opt = getopt_long(argc, argv, "o:h", options, NULL)) {
 		switch (opt) {
-		case 'o': a->output = optarg; break;
-		case 'H': a->paths.hypervisor = optarg; break;
-		case 'B': a->paths.boards = optarg; break;
-		case 'D': a->paths.dtbs = optarg; break;
-		case 'h': a->help = true; break;
-		default: fputs("kzc --help tells more\n", stderr); return false;
+		case 'o':
+			a->output = optarg;
+			break;
+		case 'H':
+			a->paths.hypervisor = optarg;
+			break;
+		case 'B':
+			a->paths.boards = optarg;
+			break;
+		case 'D':
+			a->paths.dtbs = optarg;
+			break;
+		case 'h':
+			a->help = true;
+			break;
+		default:
+			fputs("kzc --help tells more\n", stderr);
+			return false;
 		}
 	}
 	a->word = argv + optind;
@@ -307,7 +320,7 @@ static int run(struct sys *s, struct args *a)
 int main(int argc, char **argv)
 {
 	struct sys *s = calloc(1, sizeof(*s));
-	struct args args = {.output = NULL};
+	struct args args = { .output = NULL };
 	int code = EXIT_USAGE;
 
 	if (s == NULL) {

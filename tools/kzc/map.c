@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-static const char *const level_names[] = {"hrt", "srt", "nrt"};
-static const char *const kind_names[] = {"raw binary", "Linux Image", "ELF"};
-static const char *const fault_names[] = {"inject", "stop", "restart"};
+static const char *const level_names[] = { "hrt", "srt", "nrt" };
+static const char *const kind_names[] = { "raw binary", "Linux Image", "ELF" };
+static const char *const fault_names[] = { "inject", "stop", "restart" };
 
 static void span_add(struct map_span *span, unsigned *count, uint64_t base, uint64_t end, int owner)
 {
 	if (base < end) {
-		span[*count] = (struct map_span){base, end - base, owner};
+		span[*count] = (struct map_span){ base, end - base, owner };
 		*count += 1;
 	}
 }
@@ -21,14 +21,14 @@ static bool next_owner(const struct sys *s, uint64_t base, uint64_t end, struct 
 	bool found = false;
 
 	if ((s->board.image_pa >= base) && (s->board.image_pa < end)) {
-		*out = (struct map_span){s->board.image_pa, s->image_size, MAP_KIZAMI};
+		*out = (struct map_span){ s->board.image_pa, s->image_size, MAP_KIZAMI };
 		found = true;
 	}
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		const struct vm *vm = &s->vm[v];
 
 		if ((vm->pa >= base) && (vm->pa < end) && (!found || (vm->pa < out->base))) {
-			*out = (struct map_span){vm->pa, vm->size, (int)v};
+			*out = (struct map_span){ vm->pa, vm->size, (int)v };
 			found = true;
 		}
 	}
@@ -43,7 +43,7 @@ unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX])
 	for (unsigned i = 0; i < s->board.m.ram_count; i++) {
 		uint64_t at = s->board.m.ram[i].pa;
 		uint64_t end = at + s->board.m.ram[i].size;
-		struct map_span next = {0, 0, 0};
+		struct map_span next = { 0, 0, 0 };
 
 		while (next_owner(s, at, end, &next)) {
 			span_add(span, &n, at, next.base, (at < vms) ? MAP_LOADER : MAP_FREE);
@@ -61,10 +61,14 @@ unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX])
 const char *map_owner(const struct sys *s, int owner)
 {
 	switch (owner) {
-	case MAP_FREE: return "free";
-	case MAP_KIZAMI: return "Kizami";
-	case MAP_LOADER: return "boot loader";
-	default: return s->vm[owner].conf->name.s;
+	case MAP_FREE:
+		return "free";
+	case MAP_KIZAMI:
+		return "Kizami";
+	case MAP_LOADER:
+		return "boot loader";
+	default:
+		return s->vm[owner].conf->name.s;
 	}
 }
 
@@ -136,7 +140,7 @@ static void text_cores(struct sys *s, FILE *out)
 			fprintf(out, "free%s\n", console);
 		} else {
 			fprintf(out, "%s, %s, vCPU %u%s\n", vm->conf->name.s, map_level(vm), vcpu,
-			        console);
+				console);
 		}
 	}
 }
@@ -149,15 +153,15 @@ static void text_memory(struct sys *s, FILE *out)
 	fputs("\nmemory (physical)\n", out);
 	for (unsigned i = 0; i < n; i++) {
 		fprintf(out, "  0x%010llx  0x%010llx  %8s  %s\n", (unsigned long long)span[i].base,
-		        (unsigned long long)(span[i].base + span[i].size - 1),
-		        map_size(&s->mem, span[i].size), map_owner(s, span[i].owner));
+			(unsigned long long)(span[i].base + span[i].size - 1),
+			map_size(&s->mem, span[i].size), map_owner(s, span[i].owner));
 	}
 }
 
 static void text_range(FILE *out, uint64_t base, uint64_t size, const char *what)
 {
 	fprintf(out, "    0x%010llx  0x%010llx  %s\n", (unsigned long long)base,
-	        (unsigned long long)(base + size - 1), what);
+		(unsigned long long)(base + size - 1), what);
 }
 
 static void text_device(struct sys *s, const struct device *dev, FILE *out)
@@ -175,19 +179,19 @@ static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
 	bool v3 = (s->board.m.gic_version == 3);
 
 	fprintf(out, "\nvm %s, %s: %s of %s, on_fault = %s%s\n", vm->conf->name.s, map_level(vm),
-	        kind_names[vm->kind], map_size(&s->mem, map_image_size(vm)),
-	        fault_names[vm->cfg.on_fault],
-	        ((vm->cfg.flags & KZ_VM_SGI_DIRECT) != 0) ? ", sgi = direct" : "");
+		kind_names[vm->kind], map_size(&s->mem, map_image_size(vm)),
+		fault_names[vm->cfg.on_fault],
+		((vm->cfg.flags & KZ_VM_SGI_DIRECT) != 0) ? ", sgi = direct" : "");
 	fprintf(out, "  guest addresses; entry 0x%llx, device tree 0x%llx\n",
-	        (unsigned long long)vm->cfg.entry, (unsigned long long)vm->cfg.arg);
+		(unsigned long long)vm->cfg.entry, (unsigned long long)vm->cfg.arg);
 	text_range(out, vm->base, vm->size, "memory");
 	text_range(out, vm->cfg.gicd_ipa, v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, "distributor");
 	text_range(out, vm->cfg.gicc_ipa,
-	           v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
-	           v3 ? "redistributors" : "CPU interface");
+		   v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
+		   v3 ? "redistributors" : "CPU interface");
 	if (vm->cfg.console == KZ_CONSOLE_PL011) {
 		text_range(out, vm->cfg.console_ipa, KZ_CONSOLE_SIZE,
-		           mem_printf(&s->mem, "console, INTID %u", vm->cfg.console_intid));
+			   mem_printf(&s->mem, "console, INTID %u", vm->cfg.console_intid));
 	} else if (vm->cfg.console == KZ_CONSOLE_RING) {
 		text_range(out, vm->cfg.console_ipa, KZ_CONSOLE_SIZE, "console ring");
 	}
@@ -199,8 +203,8 @@ static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
 void map_text(struct sys *s, FILE *out)
 {
 	fprintf(out, "%s on board %s: GICv%u, image of %s at 0x%llx\n\n", s->diag.file,
-	        s->board.name, s->board.m.gic_version, map_size(&s->mem, s->image_size),
-	        (unsigned long long)s->board.image_pa);
+		s->board.name, s->board.m.gic_version, map_size(&s->mem, s->image_size),
+		(unsigned long long)s->board.image_pa);
 	text_cores(s, out);
 	text_memory(s, out);
 	for (unsigned v = 0; v < s->vm_count; v++) {

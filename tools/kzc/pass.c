@@ -10,34 +10,34 @@
 #define REFS_MAX  16u
 
 /* Properties that name other nodes: kept only if those are the VM's too. */
-static const char *const ref_words[] = {"power-domains",
-                                        "power-domain-names",
-                                        "resets",
-                                        "reset-names",
-                                        "iommus",
-                                        "iommu-map",
-                                        "phys",
-                                        "phy-names",
-                                        "dmas",
-                                        "dma-names",
-                                        "interconnects",
-                                        "interconnect-names",
-                                        "mboxes",
-                                        "mbox-names",
-                                        "nvmem-cells",
-                                        "nvmem-cell-names",
-                                        "memory-region",
-                                        "msi-parent",
-                                        "msi-map",
-                                        "operating-points-v2",
-                                        "required-opps",
-                                        "pinctrl-names",
-                                        "phy-handle",
-                                        "fpga-mgr",
-                                        NULL};
-static const char *const ref_ends[] = {"-supply", "-gpio", "-gpios", NULL};
-static const char *const clock_words[] = {"assigned-clocks", "assigned-clock-rates",
-                                          "assigned-clock-parents", NULL};
+static const char *const ref_words[] = { "power-domains",
+					 "power-domain-names",
+					 "resets",
+					 "reset-names",
+					 "iommus",
+					 "iommu-map",
+					 "phys",
+					 "phy-names",
+					 "dmas",
+					 "dma-names",
+					 "interconnects",
+					 "interconnect-names",
+					 "mboxes",
+					 "mbox-names",
+					 "nvmem-cells",
+					 "nvmem-cell-names",
+					 "memory-region",
+					 "msi-parent",
+					 "msi-map",
+					 "operating-points-v2",
+					 "required-opps",
+					 "pinctrl-names",
+					 "phy-handle",
+					 "fpga-mgr",
+					 NULL };
+static const char *const ref_ends[] = { "-supply", "-gpio", "-gpios", NULL };
+static const char *const clock_words[] = { "assigned-clocks", "assigned-clock-rates",
+					   "assigned-clock-parents", NULL };
 
 struct pass {
 	struct sys *s;
@@ -100,7 +100,7 @@ static bool ref_is_kept(const struct pass *p, int node, const char *name)
 static void left_out_add(struct pass *p, const char *name)
 {
 	p->left_out = mem_printf(&p->s->mem, "%s%s%s", p->left_out,
-	                         (p->left_out[0] == '\0') ? "" : ", ", name);
+				 (p->left_out[0] == '\0') ? "" : ", ", name);
 }
 
 /* ---- Clocks ---- */
@@ -178,9 +178,9 @@ static void put_clocks(struct pass *p, int node)
 		}
 		if (rate == 0) {
 			diag_error(&p->s->diag, p->dev->line,
-			           "nobody knows the rate of clock '%s' of "
-			           "%s: say it with clocks = {\"%s %s = 100M\"}",
-			           name, p->dev->name, p->dev->name, name);
+				   "nobody knows the rate of clock '%s' of "
+				   "%s: say it with clocks = {\"%s %s = 100M\"}",
+				   name, p->dev->name, p->dev->name, name);
 		}
 		ref[count] = tree_clock(p->t, rate);
 		count++;
@@ -260,7 +260,7 @@ static void put_irqs(struct pass *p, int node)
 		tree_cells(p->t, "interrupts", cell, n);
 		tree_cell(p->t, "interrupt-parent", p->t->phandle_gic);
 	} else if ((dt_irq_cells(b->fdt, node, 0, &parent, cell) > 0) &&
-	           node_is_passed(p, parent)) {
+		   node_is_passed(p, parent)) {
 		int len;
 		const void *raw = fdt_getprop(b->fdt, node, "interrupts", &len);
 
@@ -274,10 +274,10 @@ static void put_irqs(struct pass *p, int node)
 /* ---- Nodes ---- */
 
 static void put_prop(struct pass *p, int node, bool top, const char *name, const void *data,
-                     int len)
+		     int len)
 {
-	static const char *const rewritten[] = {"interrupts", "interrupts-extended",
-	                                        "interrupt-parent", "status", NULL};
+	static const char *const rewritten[] = { "interrupts", "interrupts-extended",
+						 "interrupt-parent", "status", NULL };
 
 	if (word_in(rewritten, name) || word_in(clock_words, name)) {
 		return;
@@ -349,7 +349,7 @@ static void clocks_check(struct sys *s, const struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->conf->clocks.count; i++) {
 		const struct conf_text *item = &vm->conf->clocks.item[i];
-		const char *names[DEVICES_MAX + 1] = {NULL};
+		const char *names[DEVICES_MAX + 1] = { NULL };
 		const char *node;
 		const char *which;
 		uint64_t rate;
@@ -359,9 +359,9 @@ static void clocks_check(struct sys *s, const struct vm *vm)
 		}
 		if (!conf_clock(&s->mem, item->s, &node, &which, &rate)) {
 			diag_error(&s->diag, item->line,
-			           "clocks has '%s': it is \"DEVICE = RATE\" or "
-			           "\"DEVICE CLOCK = RATE\", the rate such as 100M, below 4G",
-			           item->s);
+				   "clocks has '%s': it is \"DEVICE = RATE\" or "
+				   "\"DEVICE CLOCK = RATE\", the rate such as 100M, below 4G",
+				   item->s);
 		} else if (!word_in(names, node)) {
 			diag_unknown(&s->diag, item->line, "device in clocks", node, names);
 		}
@@ -372,14 +372,14 @@ void pass_devices(struct sys *s, const struct vm *vm, struct tree *t)
 {
 	clocks_check(s, vm);
 	for (unsigned i = 0; i < vm->device_count; i++) {
-		struct pass p = {s, vm, &vm->device[i], t, ""};
+		struct pass p = { s, vm, &vm->device[i], t, "" };
 
 		put_device(&p);
 		if (p.left_out[0] != '\0') {
 			diag_note(&s->diag, p.dev->line,
-			          "%s: left out %s, which nothing in the VM "
-			          "serves",
-			          p.dev->name, p.left_out);
+				  "%s: left out %s, which nothing in the VM "
+				  "serves",
+				  p.dev->name, p.left_out);
 		}
 	}
 }

@@ -63,9 +63,9 @@ static bool image_place(struct sys *s, struct vm *vm)
 
 	if ((vm->kind == GUEST_LINUX) && ((vm->base % MIB2) != 0)) {
 		diag_error(&s->diag, c->memory_at.line,
-		           "memory_at is 0x%llx, but image %s, a Linux "
-		           "Image, wants a multiple of 2M",
-		           (unsigned long long)vm->base, c->image.s);
+			   "memory_at is 0x%llx, but image %s, a Linux "
+			   "Image, wants a multiple of 2M",
+			   (unsigned long long)vm->base, c->image.s);
 		return false;
 	}
 	for (unsigned i = 0; i < vm->image_count; i++) {
@@ -90,10 +90,10 @@ static bool image_place(struct sys *s, struct vm *vm)
 			uint64_t need = rel + p->run_size + top;
 
 			diag_error(&s->diag, c->memory.line,
-			           "memory is %lluK, too small for vm "
-			           "'%s': its image, ramdisk and device tree need %lluK",
-			           (unsigned long long)(vm->size >> 10), c->name.s,
-			           (unsigned long long)(ALIGN_UP(need, KZ_PAGE_SIZE) >> 10));
+				   "memory is %lluK, too small for vm "
+				   "'%s': its image, ramdisk and device tree need %lluK",
+				   (unsigned long long)(vm->size >> 10), c->name.s,
+				   (unsigned long long)(ALIGN_UP(need, KZ_PAGE_SIZE) >> 10));
 			return false;
 		}
 		p->ipa = vm->base + rel;
@@ -127,9 +127,9 @@ static bool entry_place(struct sys *s, struct vm *vm)
 	if (((vm->cfg.entry % 4) != 0) || (vm->cfg.entry < vm->base) ||
 	    (vm->cfg.entry - vm->base > vm->size - 4)) {
 		diag_error(&s->diag, c->image.line,
-		           "image %s has its entry at 0x%llx, outside the "
-		           "memory of vm '%s'",
-		           c->image.s, (unsigned long long)vm->cfg.entry, c->name.s);
+			   "image %s has its entry at 0x%llx, outside the "
+			   "memory of vm '%s'",
+			   c->image.s, (unsigned long long)vm->cfg.entry, c->name.s);
 		return false;
 	}
 	return true;
@@ -154,7 +154,7 @@ void place_vm(struct sys *s, struct vm *vm)
 static void tree_add(struct sys *s, struct vm *vm)
 {
 	const struct conf_text *own = &vm->conf->dtb;
-	struct bytes tree = {NULL, 0};
+	struct bytes tree = { NULL, 0 };
 	struct piece *p;
 
 	if (own->s != NULL) {
@@ -162,9 +162,9 @@ static void tree_add(struct sys *s, struct vm *vm)
 
 		if ((f != NULL) && !dt_open(f)) {
 			diag_error(&s->diag, own->line,
-			           "dtb %s is not a flattened device tree (dtc "
-			           "-O dtb makes one)",
-			           own->s);
+				   "dtb %s is not a flattened device tree (dtc "
+				   "-O dtb makes one)",
+				   own->s);
 		} else if (f != NULL) {
 			tree = *f;
 		}
@@ -238,9 +238,9 @@ static void consoles_place(struct sys *s)
 			taken[intid] = 1;
 			if (intid == 0) {
 				diag_error(&s->diag, vm->conf->name.line,
-				           "there is no free interrupt "
-				           "for the console of vm '%s': console = ring needs none",
-				           vm->conf->name.s);
+					   "there is no free interrupt "
+					   "for the console of vm '%s': console = ring needs none",
+					   vm->conf->name.s);
 			}
 		}
 		while ((vm->cfg.level != KZ_HRT) && irq_is_own(vm, intid)) {
@@ -261,9 +261,9 @@ static void pmu_place(struct sys *s, struct vm *vm)
 		}
 		if (vm->cfg.irq_count == KZ_IRQS_MAX) {
 			diag_error(&s->diag, vm->conf->devices.line,
-			           "vm '%s' has more than %u "
-			           "interrupts, with its PMU's",
-			           vm->conf->name.s, KZ_IRQS_MAX);
+				   "vm '%s' has more than %u "
+				   "interrupts, with its PMU's",
+				   vm->conf->name.s, KZ_IRQS_MAX);
 			return;
 		}
 		vm->cfg.irq[vm->cfg.irq_count].intid = intid;
@@ -292,24 +292,24 @@ static unsigned parts_list(struct sys *s, const struct vm *vm, struct part *part
 	bool v3 = (s->board.m.gic_version == 3);
 	unsigned n = 0;
 
-	part[n++] = (struct part){"memory", "memory_at", vm->base, vm->size,
-	                          (c->memory_at.line != 0) ? c->memory_at.line : c->memory.line};
-	part[n++] = (struct part){"distributor", "gicd_at", vm->cfg.gicd_ipa,
-	                          v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, c->gicd_at.line};
-	part[n++] = (struct part){v3 ? "redistributors" : "CPU interface",
-	                          v3 ? "gicr_at" : "gicc_at", vm->cfg.gicc_ipa,
-	                          v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
-	                          v3 ? c->gicr_at.line : c->gicc_at.line};
+	part[n++] = (struct part){ "memory", "memory_at", vm->base, vm->size,
+				   (c->memory_at.line != 0) ? c->memory_at.line : c->memory.line };
+	part[n++] = (struct part){ "distributor", "gicd_at", vm->cfg.gicd_ipa,
+				   v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE, c->gicd_at.line };
+	part[n++] = (struct part){ v3 ? "redistributors" : "CPU interface",
+				   v3 ? "gicr_at" : "gicc_at", vm->cfg.gicc_ipa,
+				   v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE,
+				   v3 ? c->gicr_at.line : c->gicc_at.line };
 	if (vm->cfg.console == KZ_CONSOLE_PL011) {
-		part[n++] = (struct part){"console", "console_at", vm->cfg.console_ipa,
-		                          KZ_CONSOLE_SIZE, c->console_at.line};
+		part[n++] = (struct part){ "console", "console_at", vm->cfg.console_ipa,
+					   KZ_CONSOLE_SIZE, c->console_at.line };
 	}
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		const struct device *dev = &vm->device[i];
 
 		for (unsigned k = 0; k < dev->reg_count; k++) {
-			part[n++] = (struct part){dev->name, NULL, dev->reg[k].base,
-			                          dev->reg[k].size, dev->line};
+			part[n++] = (struct part){ dev->name, NULL, dev->reg[k].base,
+						   dev->reg[k].size, dev->line };
 		}
 	}
 	return n;
@@ -325,10 +325,10 @@ static void parts_check(struct sys *s, const struct vm *vm)
 
 		if (a->size > (1ull << KZ_IPA_BITS) - a->base) {
 			diag_error(&s->diag, a->line,
-			           "the %s of vm '%s' at 0x%llx ends above "
-			           "0x%llx: %s moves it",
-			           a->what, vm->conf->name.s, (unsigned long long)a->base,
-			           1ull << KZ_IPA_BITS, a->key);
+				   "the %s of vm '%s' at 0x%llx ends above "
+				   "0x%llx: %s moves it",
+				   a->what, vm->conf->name.s, (unsigned long long)a->base,
+				   1ull << KZ_IPA_BITS, a->key);
 		}
 		for (unsigned j = 0; j < i; j++) {
 			const struct part *b = &part[j];
@@ -339,15 +339,15 @@ static void parts_check(struct sys *s, const struct vm *vm)
 				continue;
 			}
 			diag_error(&s->diag,
-			           (a->line != 0)   ? a->line
-			           : (b->line != 0) ? b->line
-			                            : vm->conf->name.line,
-			           "in vm '%s', %s (0x%llx, 0x%llx bytes) and %s (0x%llx, 0x%llx "
-			           "bytes) overlap: %s moves the %s",
-			           vm->conf->name.s, a->what, (unsigned long long)a->base,
-			           (unsigned long long)a->size, b->what,
-			           (unsigned long long)b->base, (unsigned long long)b->size,
-			           moved->key, moved->what);
+				   (a->line != 0)   ? a->line
+				   : (b->line != 0) ? b->line
+						    : vm->conf->name.line,
+				   "in vm '%s', %s (0x%llx, 0x%llx bytes) and %s (0x%llx, 0x%llx "
+				   "bytes) overlap: %s moves the %s",
+				   vm->conf->name.s, a->what, (unsigned long long)a->base,
+				   (unsigned long long)a->size, b->what,
+				   (unsigned long long)b->base, (unsigned long long)b->size,
+				   moved->key, moved->what);
 		}
 	}
 }
@@ -365,7 +365,7 @@ static unsigned tables_count(const struct vm *vm)
 
 	for (unsigned i = 0; i < vm->cfg.region_count; i++) {
 		const struct kz_cfg_region *r = &vm->cfg.region[i];
-		uint64_t ends[2] = {r->ipa, r->ipa + r->size};
+		uint64_t ends[2] = { r->ipa, r->ipa + r->size };
 		bool big = (((r->ipa ^ r->pa) % GIB1) == 0);
 		bool mid = (((r->ipa ^ r->pa) % MIB2) == 0);
 		uint64_t at;
@@ -451,10 +451,10 @@ static void trees_make(struct sys *s)
 		}
 		if ((vm->conf->dtb.s != NULL) && (vm->ramdisk >= 0)) {
 			diag_note(&s->diag, vm->conf->dtb.line,
-			          "the ramdisk is at 0x%llx, 0x%llx bytes: "
-			          "that must be in /chosen of %s",
-			          (unsigned long long)vm->piece[vm->ramdisk].ipa,
-			          (unsigned long long)vm->piece[vm->ramdisk].size, vm->conf->dtb.s);
+				  "the ramdisk is at 0x%llx, 0x%llx bytes: "
+				  "that must be in /chosen of %s",
+				  (unsigned long long)vm->piece[vm->ramdisk].ipa,
+				  (unsigned long long)vm->piece[vm->ramdisk].size, vm->conf->dtb.s);
 		}
 		if (vm->conf->dtb.s == NULL) {
 			struct bytes tree = tree_make(s, vm);
@@ -464,9 +464,9 @@ static void trees_make(struct sys *s)
 			p->size = tree.size;
 			if (p->size > p->slot) {
 				diag_error(&s->diag, vm->conf->name.line,
-				           "the device tree of vm "
-				           "'%s' grew: this is a mistake of kzc",
-				           vm->conf->name.s);
+					   "the device tree of vm "
+					   "'%s' grew: this is a mistake of kzc",
+					   vm->conf->name.s);
 			}
 		}
 	}
@@ -505,8 +505,8 @@ void place_all(struct sys *s)
 	s->board.m.console_cpu = console_cpu(s);
 	if (tables > KZ_PT_PAGES) {
 		diag_error(&s->diag, 0,
-		           "the VMs' memory and devices take %u translation tables, but "
-		           "there are %u: make memory sizes and memory_at multiples of 2M",
-		           tables, KZ_PT_PAGES);
+			   "the VMs' memory and devices take %u translation tables, but "
+			   "there are %u: make memory sizes and memory_at multiples of 2M",
+			   tables, KZ_PT_PAGES);
 	}
 }

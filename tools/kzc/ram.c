@@ -17,7 +17,7 @@ static void space_add(struct space *sp, unsigned at, uint64_t base, uint64_t end
 	for (unsigned i = sp->count; i > at; i--) {
 		sp->span[i] = sp->span[i - 1];
 	}
-	sp->span[at] = (struct kz_cfg_ram){base, end - base};
+	sp->span[at] = (struct kz_cfg_ram){ base, end - base };
 	sp->count++;
 }
 
@@ -36,7 +36,7 @@ static void space_take(struct space *sp, unsigned at, uint64_t base, uint64_t en
 
 /* The first fit for a size whose address is equal to like, modulo align. */
 static bool space_find(const struct space *sp, uint64_t size, uint64_t align, uint64_t like,
-                       unsigned *at, uint64_t *pa)
+		       unsigned *at, uint64_t *pa)
 {
 	uint64_t phase = like % align;
 
@@ -82,17 +82,17 @@ static bool space_init(struct sys *s, struct space *sp)
 	}
 	if (!fits) {
 		diag_error(&s->diag, 0,
-		           "IMAGE is %lluK and is loaded at 0x%llx: that is not in the "
-		           "board's RAM",
-		           (unsigned long long)(s->image_size >> 10),
-		           (unsigned long long)s->board.image_pa);
+			   "IMAGE is %lluK and is loaded at 0x%llx: that is not in the "
+			   "board's RAM",
+			   (unsigned long long)(s->image_size >> 10),
+			   (unsigned long long)s->board.image_pa);
 	}
 	return fits;
 }
 
 static bool vm_place(struct sys *s, struct space *sp, struct vm *vm)
 {
-	static const uint64_t blocks[] = {GIB1, MIB2, KZ_PAGE_SIZE};
+	static const uint64_t blocks[] = { GIB1, MIB2, KZ_PAGE_SIZE };
 
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t like = vm->physical ? 0 : vm->base;
@@ -105,10 +105,10 @@ static bool vm_place(struct sys *s, struct space *sp, struct vm *vm)
 		}
 	}
 	diag_error(&s->diag, vm->conf->memory.line,
-	           "there is no room for %lluK of memory: the "
-	           "largest free piece of RAM has %lluK",
-	           (unsigned long long)(vm->size >> 10),
-	           (unsigned long long)(space_largest(sp) >> 10));
+		   "there is no room for %lluK of memory: the "
+		   "largest free piece of RAM has %lluK",
+		   (unsigned long long)(vm->size >> 10),
+		   (unsigned long long)(space_largest(sp) >> 10));
 	return false;
 }
 

@@ -186,7 +186,7 @@ static bool list_has(const char *const *list, const char *word)
 
 /* Say what is wrong with a key; false if nothing is. */
 static bool key_is_bad(struct scan *s, const struct scan_section *sec, const char *key,
-                       struct seen *seen)
+		       struct seen *seen)
 {
 	int before;
 
@@ -235,7 +235,7 @@ static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen
 		return scan_section(s, sub);
 	}
 	diag_error(s->d, line, "%s '%s' is given twice, first in line %d", sub->name, title,
-	           before);
+		   before);
 	if (!scan_braces(s)) {
 		return false;
 	}
@@ -246,8 +246,8 @@ static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen
 /* A section's body, to behind its '}'; the file's to its end. False: the syntax is wrong. */
 static bool scan_section(struct scan *s, const struct scan_section *sec)
 {
-	struct seen seen = {.count = 0};
-	struct seen titles = {.count = 0};
+	struct seen seen = { .count = 0 };
+	struct seen titles = { .count = 0 };
 
 	for (;;) {
 		char *from;
@@ -274,7 +274,7 @@ static bool scan_section(struct scan *s, const struct scan_section *sec)
 
 void scan_keys(struct diag *d, char *text, const struct scan_section *root)
 {
-	struct scan s = {.d = d, .at = text, .line = 1};
+	struct scan s = { .d = d, .at = text, .line = 1 };
 
 	blank_comments(text);
 	(void)scan_section(&s, root);

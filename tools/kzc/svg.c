@@ -24,21 +24,25 @@ struct colour {
 };
 
 static const struct colour vm_colours[KZ_VMS_MAX] = {
-	{"#cfe3f7", "#2f6ea8"}, {"#fbe0bd", "#b8721c"}, {"#d3ecd0", "#3c8a3a"},
-	{"#f6cfd4", "#b03a4a"}, {"#e3d7f2", "#6c4aa5"}, {"#cdecea", "#23807b"},
-	{"#f3e8b0", "#8c7a12"}, {"#e4dcd5", "#77604c"},
+	{ "#cfe3f7", "#2f6ea8" }, { "#fbe0bd", "#b8721c" }, { "#d3ecd0", "#3c8a3a" },
+	{ "#f6cfd4", "#b03a4a" }, { "#e3d7f2", "#6c4aa5" }, { "#cdecea", "#23807b" },
+	{ "#f3e8b0", "#8c7a12" }, { "#e4dcd5", "#77604c" },
 };
-static const struct colour kizami_colour = {"#3b4252", "#2e3440"};
-static const struct colour free_colour = {"#ffffff", "#b7bcc4"};
-static const struct colour loader_colour = {"#eceff3", "#9aa1ab"};
+static const struct colour kizami_colour = { "#3b4252", "#2e3440" };
+static const struct colour free_colour = { "#ffffff", "#b7bcc4" };
+static const struct colour loader_colour = { "#eceff3", "#9aa1ab" };
 
 static struct colour owner_colour(int owner)
 {
 	switch (owner) {
-	case MAP_FREE: return free_colour;
-	case MAP_KIZAMI: return kizami_colour;
-	case MAP_LOADER: return loader_colour;
-	default: return vm_colours[owner];
+	case MAP_FREE:
+		return free_colour;
+	case MAP_KIZAMI:
+		return kizami_colour;
+	case MAP_LOADER:
+		return loader_colour;
+	default:
+		return vm_colours[owner];
 	}
 }
 
@@ -47,10 +51,18 @@ static void put_escaped(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		switch (*text) {
-		case '<': fputs("&lt;", out); break;
-		case '>': fputs("&gt;", out); break;
-		case '&': fputs("&amp;", out); break;
-		default: fputc(((unsigned char)*text < ' ') ? ' ' : *text, out); break;
+		case '<':
+			fputs("&lt;", out);
+			break;
+		case '>':
+			fputs("&gt;", out);
+			break;
+		case '&':
+			fputs("&amp;", out);
+			break;
+		default:
+			fputc(((unsigned char)*text < ' ') ? ' ' : *text, out);
+			break;
 		}
 	}
 }
@@ -65,15 +77,15 @@ static void put_text(FILE *out, int x, int y, const char *class, const char *tex
 static void put_box(FILE *out, int x, int y, int w, int h, struct colour c, bool dashed)
 {
 	fprintf(out,
-	        "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"4\" fill=\"%s\" "
-	        "stroke=\"%s\"%s/>\n",
-	        x, y, w, h, c.fill, c.edge, dashed ? " stroke-dasharray=\"4 3\"" : "");
+		"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"4\" fill=\"%s\" "
+		"stroke=\"%s\"%s/>\n",
+		x, y, w, h, c.fill, c.edge, dashed ? " stroke-dasharray=\"4 3\"" : "");
 }
 
 /* A level as a word in a frame: full for hard, tinted for soft, empty for none. */
 static void put_badge(FILE *out, int x, int y, const struct vm *vm, struct colour c)
 {
-	struct colour box = {(vm->cfg.level == KZ_HRT) ? c.edge : "#ffffff", c.edge};
+	struct colour box = { (vm->cfg.level == KZ_HRT) ? c.edge : "#ffffff", c.edge };
 	const char *class = (vm->cfg.level == KZ_HRT) ? "badge light" : "badge";
 	char level[4] = "";
 
@@ -105,7 +117,7 @@ static void put_cores(struct sys *s, FILE *out)
 		} else {
 			put_badge(out, x + w - 56, CORES_Y + 12, vm, c);
 			put_text(out, x + 14, CORES_Y + 54, "body",
-			         mem_printf(&s->mem, "%s, vCPU %u", vm->conf->name.s, vcpu));
+				 mem_printf(&s->mem, "%s, vCPU %u", vm->conf->name.s, vcpu));
 		}
 		put_text(
 			out, x + 14, CORES_Y + 76, "dim",
@@ -164,9 +176,9 @@ static void put_memory(struct sys *s, FILE *out, int body)
 		y -= h;
 		put_box(out, BAR_X, y, BAR_W, h, owner_colour(span[i].owner), span[i].owner < -2);
 		put_text(out, BAR_X + 12, y + h / 2 + 5, mem_printf(&s->mem, "body %s", class),
-		         name);
+			 name);
 		put_text(out, BAR_X + BAR_W - 12, y + h / 2 + 5,
-		         mem_printf(&s->mem, "size %s", class), map_size(&s->mem, span[i].size));
+			 mem_printf(&s->mem, "size %s", class), map_size(&s->mem, span[i].size));
 		put_text(out, BAR_X - 10, y + h + 1, "addr", address(s, span[i].base));
 		if ((i + 1 == count) || (span[i + 1].base != end)) {
 			put_text(out, BAR_X - 10, y + 8, "addr", address(s, end));
@@ -207,18 +219,18 @@ static void put_devices(struct sys *s, const struct vm *vm, FILE *out, int *y)
 		for (unsigned k = 0; k < dev->reg_count; k++) {
 			const char *name = (k == 0) ? dev->name : "";
 			const char *where = mem_printf(&s->mem, "0x%llx, %s",
-			                               (unsigned long long)dev->reg[k].base,
-			                               map_size(&s->mem, dev->reg[k].size));
+						       (unsigned long long)dev->reg[k].base,
+						       map_size(&s->mem, dev->reg[k].size));
 
 			put_row(out, y, (i + k == 0) ? "devices" : "", name,
-			        (k > 0) ? where
-			                : mem_printf(&s->mem, "%s, %s", where,
-			                             map_irqs(&s->mem, dev)));
+				(k > 0) ? where
+					: mem_printf(&s->mem, "%s, %s", where,
+						     map_irqs(&s->mem, dev)));
 		}
 	}
 	if (vm->unconfined) {
 		put_text(out, CARD_X + 112, *y, "warn",
-		         "DMA is not confined: these devices reach all memory");
+			 "DMA is not confined: these devices reach all memory");
 	}
 }
 
@@ -226,21 +238,21 @@ static const char *console_value(struct sys *s, const struct vm *vm)
 {
 	if (vm->cfg.console == KZ_CONSOLE_PL011) {
 		return mem_printf(&s->mem, "PL011 at 0x%llx",
-		                  (unsigned long long)vm->cfg.console_ipa);
+				  (unsigned long long)vm->cfg.console_ipa);
 	}
 	if (vm->cfg.console == KZ_CONSOLE_RING) {
 		return mem_printf(&s->mem, "ring at 0x%llx",
-		                  (unsigned long long)vm->cfg.console_ipa);
+				  (unsigned long long)vm->cfg.console_ipa);
 	}
 	return "none";
 }
 
 static void put_card(struct sys *s, unsigned v, int top, FILE *out)
 {
-	static const char *const kinds[] = {"raw binary", "Linux Image", "ELF"};
+	static const char *const kinds[] = { "raw binary", "Linux Image", "ELF" };
 	const struct vm *vm = &s->vm[v];
 	struct colour c = vm_colours[v];
-	struct colour paper = {"#ffffff", c.edge};
+	struct colour paper = { "#ffffff", c.edge };
 	const char *cores = "";
 	int y = top + CARD_HEAD + 16;
 
@@ -249,22 +261,22 @@ static void put_card(struct sys *s, unsigned v, int top, FILE *out)
 	}
 	put_box(out, CARD_X, top, CARD_W, card_height(vm), paper, false);
 	fprintf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"4\" fill=\"%s\"/>\n",
-	        CARD_X + 1, top + 1, CARD_W - 2, CARD_HEAD - 8, c.fill);
+		CARD_X + 1, top + 1, CARD_W - 2, CARD_HEAD - 8, c.fill);
 	put_text(out, CARD_X + 18, top + 24, "head", vm->conf->name.s);
 	put_badge(out, PAGE_W - MARGIN - 58, top + 9, vm, c);
 	put_text(out, PAGE_W - MARGIN - 74, top + 24, "size",
-	         mem_printf(&s->mem, "core%s %s", (vm->cfg.vcpu_count == 1) ? "" : "s", cores));
+		 mem_printf(&s->mem, "core%s %s", (vm->cfg.vcpu_count == 1) ? "" : "s", cores));
 	put_row(out, &y, "memory",
-	        mem_printf(&s->mem, "%s, guest address 0x%llx", map_size(&s->mem, vm->size),
-	                   (unsigned long long)vm->base),
-	        mem_printf(&s->mem, "at 0x%llx", (unsigned long long)vm->pa));
+		mem_printf(&s->mem, "%s, guest address 0x%llx", map_size(&s->mem, vm->size),
+			   (unsigned long long)vm->base),
+		mem_printf(&s->mem, "at 0x%llx", (unsigned long long)vm->pa));
 	put_row(out, &y, "image", vm->conf->image.s,
-	        mem_printf(&s->mem, "%s, %s", kinds[vm->kind],
-	                   map_size(&s->mem, map_image_size(vm))));
+		mem_printf(&s->mem, "%s, %s", kinds[vm->kind],
+			   map_size(&s->mem, map_image_size(vm))));
 	put_row(out, &y, "console", console_value(s, vm),
-	        (vm->cfg.console_intid == 0)
-	                ? ""
-	                : mem_printf(&s->mem, "INTID %u", vm->cfg.console_intid));
+		(vm->cfg.console_intid == 0)
+			? ""
+			: mem_printf(&s->mem, "INTID %u", vm->cfg.console_intid));
 	put_devices(s, vm, out, &y);
 }
 
@@ -278,7 +290,7 @@ static void put_legend(FILE *out, int y)
 	int x = MARGIN;
 
 	for (unsigned i = 0; i < 3; i++) {
-		struct colour box = {(i == 0) ? "#4c566a" : "#ffffff", "#4c566a"};
+		struct colour box = { (i == 0) ? "#4c566a" : "#ffffff", "#4c566a" };
 
 		put_box(out, x, y, 42, 20, box, i == 1);
 		put_text(out, x + 21, y + 14, (i == 0) ? "badge light" : "badge", words[2 * i]);
@@ -294,22 +306,22 @@ static void put_legend(FILE *out, int y)
 static void put_style(FILE *out, int height)
 {
 	fprintf(out,
-	        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-	        "viewBox=\"0 0 %d %d\">\n<style>\n"
-	        "text { font-family: 'DejaVu Sans', Helvetica, Arial, sans-serif; font-size: 13px;"
-	        " fill: #2e3440 }\n"
-	        ".title { font-size: 24px; font-weight: bold }\n"
-	        ".section { font-size: 16px; font-weight: bold }\n"
-	        ".head { font-size: 15px; font-weight: bold }\n"
-	        ".dim { fill: #6b7280; font-size: 12px }\n"
-	        ".size { text-anchor: end; font-size: 12px }\n"
-	        ".addr { text-anchor: end; font-size: 11px; fill: #6b7280;"
-	        " font-family: 'DejaVu Sans Mono', monospace }\n"
-	        ".badge { text-anchor: middle; font-size: 11px; font-weight: bold }\n"
-	        ".warn { fill: #b03a4a; font-size: 12px }\n"
-	        ".light { fill: #ffffff }\n"
-	        "</style>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n",
-	        PAGE_W, height, PAGE_W, height, PAGE_W, height);
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+		"viewBox=\"0 0 %d %d\">\n<style>\n"
+		"text { font-family: 'DejaVu Sans', Helvetica, Arial, sans-serif; font-size: 13px;"
+		" fill: #2e3440 }\n"
+		".title { font-size: 24px; font-weight: bold }\n"
+		".section { font-size: 16px; font-weight: bold }\n"
+		".head { font-size: 15px; font-weight: bold }\n"
+		".dim { fill: #6b7280; font-size: 12px }\n"
+		".size { text-anchor: end; font-size: 12px }\n"
+		".addr { text-anchor: end; font-size: 11px; fill: #6b7280;"
+		" font-family: 'DejaVu Sans Mono', monospace }\n"
+		".badge { text-anchor: middle; font-size: 11px; font-weight: bold }\n"
+		".warn { fill: #b03a4a; font-size: 12px }\n"
+		".light { fill: #ffffff }\n"
+		"</style>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n",
+		PAGE_W, height, PAGE_W, height, PAGE_W, height);
 }
 
 void map_svg(struct sys *s, FILE *out)
@@ -326,13 +338,13 @@ void map_svg(struct sys *s, FILE *out)
 	body = (left > right) ? left : right;
 	put_style(out, BODY_Y + body + LEGEND_H + MARGIN);
 	put_text(out, MARGIN, 54, "title",
-	         mem_printf(&s->mem, "%s on board %s", (slash == NULL) ? s->diag.file : slash + 1,
-	                    s->board.name));
+		 mem_printf(&s->mem, "%s on board %s", (slash == NULL) ? s->diag.file : slash + 1,
+			    s->board.name));
 	put_text(out, MARGIN, 76, "dim",
-	         mem_printf(&s->mem, "GICv%u, %u cores, image of %s at 0x%llx",
-	                    s->board.m.gic_version, s->board.m.cpu_count,
-	                    map_size(&s->mem, s->image_size),
-	                    (unsigned long long)s->board.image_pa));
+		 mem_printf(&s->mem, "GICv%u, %u cores, image of %s at 0x%llx",
+			    s->board.m.gic_version, s->board.m.cpu_count,
+			    map_size(&s->mem, s->image_size),
+			    (unsigned long long)s->board.image_pa));
 	put_cores(s, out);
 	put_memory(s, out, body);
 	put_text(out, CARD_X, BODY_Y - 18, "section", "Virtual machines");

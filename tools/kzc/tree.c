@@ -115,7 +115,7 @@ static void put_clocks(struct sys *s, struct tree *t)
 {
 	for (unsigned i = 0; i < t->clock_count; i++) {
 		tree_begin(t,
-		           mem_printf(&s->mem, "clock-%llu", (unsigned long long)t->clock[i].rate));
+			   mem_printf(&s->mem, "clock-%llu", (unsigned long long)t->clock[i].rate));
 		tree_text(t, "compatible", "fixed-clock");
 		tree_cell(t, "#clock-cells", 0);
 		tree_cell(t, "clock-frequency", (uint32_t)t->clock[i].rate);
@@ -226,7 +226,7 @@ static void put_chosen(struct sys *s, const struct vm *vm, struct tree *t)
 
 static void put_psci(struct tree *t)
 {
-	static const char *const words[] = {"arm,psci-1.0", "arm,psci-0.2", NULL};
+	static const char *const words[] = { "arm,psci-1.0", "arm,psci-0.2", NULL };
 
 	tree_begin(t, "psci");
 	tree_texts(t, "compatible", words);
@@ -236,13 +236,13 @@ static void put_psci(struct tree *t)
 
 static void put_gic(struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const gic2[] = {"arm,cortex-a15-gic", "arm,gic-400", NULL};
+	static const char *const gic2[] = { "arm,cortex-a15-gic", "arm,gic-400", NULL };
 	bool v3 = (s->board.m.gic_version == 3);
 	uint32_t cell[8];
 
 	reg_put(cell, vm->cfg.gicd_ipa, v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE);
 	reg_put(cell + 4, vm->cfg.gicc_ipa,
-	        v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE);
+		v3 ? vm->cfg.vcpu_count * (uint64_t)KZ_GICR_SIZE : KZ_GICC_SIZE);
 	tree_begin_at(s, t, "intc", vm->cfg.gicd_ipa);
 	if (v3) {
 		tree_text(t, "compatible", "arm,gic-v3");
@@ -268,7 +268,7 @@ static uint32_t ppi_flags(const struct sys *s, const struct vm *vm)
 
 static void put_timer(const struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const words[] = {"arm,armv8-timer", "arm,armv7-timer", NULL};
+	static const char *const words[] = { "arm,armv8-timer", "arm,armv7-timer", NULL };
 	uint32_t flags = ppi_flags(s, vm);
 	uint32_t ptimer = s->board.m.ptimer_intid;
 	const uint32_t cell[12] = {
@@ -332,8 +332,8 @@ static void put_pmu(const struct sys *s, const struct vm *vm, struct tree *t)
 
 static void put_console(struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const words[] = {"arm,pl011", "arm,primecell", NULL};
-	static const char *const names[] = {"uartclk", "apb_pclk", NULL};
+	static const char *const words[] = { "arm,pl011", "arm,primecell", NULL };
+	static const char *const names[] = { "uartclk", "apb_pclk", NULL };
 	uint32_t clock;
 	uint32_t cell[3];
 
@@ -357,7 +357,7 @@ static void put_console(struct sys *s, const struct vm *vm, struct tree *t)
 
 static void put_root(struct sys *s, const struct vm *vm, struct tree *t)
 {
-	static const char *const words[] = {"kizami,vm", "linux,dummy-virt", NULL};
+	static const char *const words[] = { "kizami,vm", "linux,dummy-virt", NULL };
 
 	tree_begin(t, "");
 	tree_text(t, "model", "Kizami VM");
@@ -381,9 +381,9 @@ static void put_root(struct sys *s, const struct vm *vm, struct tree *t)
 struct bytes tree_make(struct sys *s, const struct vm *vm)
 {
 	int room = (int)(ROOM + 2 * s->board.fdt_size +
-	                 ((vm->conf->cmdline.s == NULL) ? 0 : strlen(vm->conf->cmdline.s)));
-	struct tree t = {.fdt = mem_zalloc(&s->mem, (size_t)room)};
-	struct bytes out = {NULL, 0};
+			 ((vm->conf->cmdline.s == NULL) ? 0 : strlen(vm->conf->cmdline.s)));
+	struct tree t = { .fdt = mem_zalloc(&s->mem, (size_t)room) };
+	struct bytes out = { NULL, 0 };
 	uint32_t top = 0;
 
 	if (fdt_find_max_phandle(s->board.fdt, &top) != 0) {
@@ -402,9 +402,9 @@ struct bytes tree_make(struct sys *s, const struct vm *vm)
 	}
 	if (t.err != 0) {
 		diag_error(&s->diag, vm->conf->name.line,
-		           "the device tree of vm '%s' cannot be "
-		           "made: %s",
-		           vm->conf->name.s, fdt_strerror(t.err));
+			   "the device tree of vm '%s' cannot be "
+			   "made: %s",
+			   vm->conf->name.s, fdt_strerror(t.err));
 		return out;
 	}
 	out.data = t.fdt;

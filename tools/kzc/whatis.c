@@ -14,7 +14,7 @@ struct hit {
 /* The smallest area around the address; of equal ones the deepest node, which comes last. */
 static struct hit node_find(const void *fdt, uint64_t address)
 {
-	struct hit best = {.node = -1};
+	struct hit best = { .node = -1 };
 
 	for (int node = fdt_next_node(fdt, -1, NULL); node >= 0;
 	     node = fdt_next_node(fdt, node, NULL)) {
@@ -23,7 +23,7 @@ static struct hit node_find(const void *fdt, uint64_t address)
 		for (unsigned i = 0; dt_reg(fdt, node, i, &r); i++) {
 			if ((address >= r.base) && (address - r.base < r.size) &&
 			    ((best.node < 0) || (r.size <= best.reg.size))) {
-				best = (struct hit){node, r};
+				best = (struct hit){ node, r };
 			}
 		}
 	}
@@ -34,7 +34,7 @@ static void print_compatible(const void *fdt, int node, FILE *out)
 {
 	for (int i = 0; i < fdt_stringlist_count(fdt, node, "compatible"); i++) {
 		fprintf(out, "%s%s", (i == 0) ? "  compatible  " : ", ",
-		        fdt_stringlist_get(fdt, node, "compatible", i, NULL));
+			fdt_stringlist_get(fdt, node, "compatible", i, NULL));
 	}
 	if (fdt_stringlist_count(fdt, node, "compatible") > 0) {
 		fputc('\n', out);
@@ -54,12 +54,12 @@ static void print_irqs(const struct board *b, int node, FILE *out)
 		}
 		last = irq.intid;
 		fprintf(out, "  interrupt   INTID %u (%s %u), %s\n", irq.intid, spi ? "SPI" : "PPI",
-		        irq.intid - (spi ? 32 : 16), ((irq.flags & 3u) != 0) ? "edge" : "level");
+			irq.intid - (spi ? 32 : 16), ((irq.flags & 3u) != 0) ? "edge" : "level");
 	}
 }
 
 static void print_node(struct mem *mem, const struct board *b, const struct hit *hit,
-                       uint64_t address, FILE *out)
+		       uint64_t address, FILE *out)
 {
 	const char *owner = "";
 
@@ -69,10 +69,10 @@ static void print_node(struct mem *mem, const struct board *b, const struct hit 
 		owner = ": the console, which the hypervisor has";
 	}
 	fprintf(out, "%s + 0x%llx%s\n", dt_path(mem, b->fdt, hit->node),
-	        (unsigned long long)(address - hit->reg.base), owner);
+		(unsigned long long)(address - hit->reg.base), owner);
 	print_compatible(b->fdt, hit->node, out);
 	fprintf(out, "  registers   0x%llx to 0x%llx\n", (unsigned long long)hit->reg.base,
-	        (unsigned long long)(hit->reg.base + hit->reg.size - 1));
+		(unsigned long long)(hit->reg.base + hit->reg.size - 1));
 	print_irqs(b, hit->node, out);
 	if (!dt_enabled(b->fdt, hit->node)) {
 		fputs("  status      disabled in the board's tree (it can be passed through)\n",
@@ -90,7 +90,7 @@ static bool is_ram(const struct board *b, const struct hit *hit)
 
 static void print_nothing(struct mem *mem, const struct board *b, uint64_t address, FILE *out)
 {
-	struct hit below = {.node = -1};
+	struct hit below = { .node = -1 };
 
 	for (int node = fdt_next_node(b->fdt, -1, NULL); node >= 0;
 	     node = fdt_next_node(b->fdt, node, NULL)) {
@@ -100,15 +100,15 @@ static void print_nothing(struct mem *mem, const struct board *b, uint64_t addre
 			if ((r.size > 0) && (r.base <= address) &&
 			    ((below.node < 0) ||
 			     (r.base + r.size > below.reg.base + below.reg.size))) {
-				below = (struct hit){node, r};
+				below = (struct hit){ node, r };
 			}
 		}
 	}
 	fprintf(out, "nothing: no node of the tree of board %s has 0x%llx\n", b->name,
-	        (unsigned long long)address);
+		(unsigned long long)address);
 	if (below.node >= 0) {
 		fprintf(out, "  before it   %s ends at 0x%llx\n", dt_path(mem, b->fdt, below.node),
-		        (unsigned long long)(below.reg.base + below.reg.size - 1));
+			(unsigned long long)(below.reg.base + below.reg.size - 1));
 	}
 }
 
@@ -120,7 +120,7 @@ void whatis_print(struct mem *mem, const struct board *b, uint64_t address, FILE
 		print_nothing(mem, b, address, out);
 	} else if (is_ram(b, &hit)) {
 		fprintf(out, "RAM: %s + 0x%llx\n", dt_path(mem, b->fdt, hit.node),
-		        (unsigned long long)(address - hit.reg.base));
+			(unsigned long long)(address - hit.reg.base));
 	} else {
 		print_node(mem, b, &hit, address, out);
 	}
