@@ -25,8 +25,9 @@ enum vcpu_state { VCPU_OFF, VCPU_READY, VCPU_RUNNING };
 #define HAZARD_STOP	BIT(1)		/* its VM stops */
 #define HAZARD_OFF	BIT(2)		/* it switches itself off */
 
+/* A line of its own: another core's writes to its neighbour don't slow it. */
 struct vcpu {
-	struct arch_vcpu arch;		/* first: the entry code addresses it */
+	_Alignas(64) struct arch_vcpu arch;	/* first: the entry code addresses it */
 	struct vm *vm;
 	struct percpu *cpu;		/* the core it lives on, for good */
 	uint32_t id;			/* index in its VM */

@@ -12,7 +12,7 @@
  * this: vectors.S stores registers through it and then takes host_sp.
  */
 struct arch_vcpu {
-	uint64_t x[31];
+	uint64_t x[32];			/* x[31] is the zero register: 0 */
 	uint64_t host_sp;		/* top of the core's EL2 stack */
 	struct vgic_cpu vgic;
 };

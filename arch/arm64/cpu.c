@@ -16,6 +16,8 @@
 extern char _percpu[], _end[];
 
 _Static_assert(sizeof(struct percpu) + 1024 <= PANIC_STACK, "one page, with room for a panic's stack");
+/* SP_EL2 points at one while its guest runs: SCTLR_EL2.SA wants 16 (DDI 0487 D1.3.10). */
+_Static_assert(_Alignof(struct vcpu) % 16 == 0, "vectors.S");
 _Static_assert(PERCPU_COUNT == KZ_CPUS_MAX, "layout.h");
 
 struct percpu *arch_this_cpu(void)

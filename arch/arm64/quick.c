@@ -31,12 +31,6 @@ struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 	return trap_finish(v);
 }
 
-/* A register that the instruction names: 31 is zero. */
-static inline uint64_t reg_read(const struct vcpu *v, uint32_t rt)
-{
-	return rt == 31 ? 0 : v->arch.x[rt];
-}
-
 /*
  * A plain load or store of a word in the distributor or a redistributor, where
  * the model has a quick answer: the model of a guest that is not HRT, or that of
@@ -45,7 +39,7 @@ static inline uint64_t reg_read(const struct vcpu *v, uint32_t rt)
 static inline uint64_t gic_word(struct vcpu *v, uint64_t at, uint32_t iss)
 {
 	const struct arch_vm *vm = &v->vm->arch;
-	uint32_t value = (uint32_t)reg_read(v, iss >> 16 & 31);
+	uint32_t value = (uint32_t)v->arch.x[iss >> 16 & 31];
 	uint64_t offset = at - vm->gicd.base;
 	bool done;
 
@@ -92,7 +86,7 @@ struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
 {
 	/* An SGI (GICv3): the one trapped register on a hot path. */
 	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R &&
-		   vgic_quick_sgi1r(v, reg_read(v, (uint32_t)esr >> 5 & 31)))) {
+		   vgic_quick_sgi1r(v, v->arch.x[esr >> 5 & 31]))) {
 		v->exits[EXIT_SYSREG]++;
 		write_elr_el2(read_elr_el2() + 4);
 		return trap_finish(v);

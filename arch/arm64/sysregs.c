@@ -246,7 +246,7 @@ enum verdict sysreg_access(struct vcpu *v, uint32_t iss)
 {
 	uint32_t rt = iss >> 5 & 31;
 	bool read = (iss & ISS_READ) != 0;
-	uint64_t value = read || rt == 31 ? 0 : v->arch.x[rt];
+	uint64_t value = read ? 0 : v->arch.x[rt];
 	enum verdict verdict = reg_access(v, iss & ISS_REG, read, &value);
 
 	if (verdict == DONE && read && rt != 31) {

@@ -129,7 +129,7 @@ static struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 	a.size = (uint8_t)size;
 	a.write = (iss & ISS_WNR) != 0;
 	a.fetch = false;
-	a.value = rt == 31 ? 0 : v->arch.x[rt] & mask;
+	a.value = v->arch.x[rt] & mask;
 	verdict = answer(v, &a);
 	if (UNLIKELY(verdict != DONE)) {
 		return bad_access(v, &a, verdict);

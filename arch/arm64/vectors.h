@@ -4,7 +4,7 @@
 #define VECTORS_H
 
 #define VCPU_X(n)	((n) * 8)
-#define VCPU_HOST_SP	248
+#define VCPU_HOST_SP	256
 
 #ifndef __ASSEMBLER__
 
