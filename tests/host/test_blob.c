@@ -373,6 +373,14 @@ static void test_limits(void **state)
 	expect(cfg, BLOB_OK, 0, 0);
 	vm->irq[0].intid = 1020;
 	expect(cfg, BLOB_IRQ, 0, 0);
+	/* A hard VM's console has an interrupt of the machine. */
+	blob_make(cfg, 2);
+	cfg->machine.gic_lines = 96;
+	vm_of(cfg, 2)->irq_lines = 128;
+	vm_of(cfg, 2)->console_intid = 95;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm_of(cfg, 2)->console_intid = 96;
+	expect(cfg, BLOB_CONSOLE, 2, 0);
 	blob_make(cfg, 2);
 	cfg->machine.pmu_intid = 16;
 	expect(cfg, BLOB_OK, 0, 0);
