@@ -55,11 +55,17 @@ static struct {
 	uint32_t drawn;    /* bytes of it that are there */
 	bool dirty;        /* the cursor stands at the start of old text */
 	uint32_t pos, len; /* of out */
-} con = {.shown = CONSOLE_NONE};
-static uint8_t out[OUT_MAX]; /* on its way to the UART */
+} con = { .shown = CONSOLE_NONE };
+static char out[OUT_MAX]; /* on its way to the UART */
 
-static uint32_t focus = CONSOLE_NONE; /* atomic; written by the console core */
-static uint32_t status_next;          /* atomic: line of the status page that is next, plus 1 */
+uint32_t console_focus = CONSOLE_NONE;
+
+static uint32_t status_next; /* atomic: line of the status page that is next, plus 1 */
+
+static bool is_focused(uint32_t channel)
+{
+	return channel == __atomic_load_n(&console_focus, __ATOMIC_RELAXED);
+}
 
 /* ---- Writers ---- */
 
@@ -81,30 +87,13 @@ bool console_has_room(uint32_t channel, uint32_t bytes)
 	return ch->head - __atomic_load_n(&ch->tail, __ATOMIC_SEQ_CST) + bytes <= CONSOLE_RING;
 }
 
-static void dropped(struct channel *ch)
-{
-	__atomic_store_n(&ch->out_dropped, ch->out_dropped + 1, __ATOMIC_RELAXED);
-}
-
-void console_put(uint32_t channel, uint8_t c)
-{
-	struct channel *ch = &channels[channel];
-
-	if (UNLIKELY(ring_used(ch) >= CONSOLE_RING)) {
-		dropped(ch);
-		return;
-	}
-	ch->ring[ch->head % CONSOLE_RING] = c;
-	__atomic_store_n(&ch->head, ch->head + 1, __ATOMIC_RELEASE);
-}
-
 /* Bound: len. */
-COLD void console_write(uint32_t channel, const char *bytes, uint32_t len)
+void console_write(uint32_t channel, const char *bytes, uint32_t len)
 {
 	struct channel *ch = &channels[channel];
 
 	if (ring_used(ch) + len > CONSOLE_RING) {
-		dropped(ch);
+		__atomic_store_n(&ch->out_dropped, ch->out_dropped + 1, __ATOMIC_RELAXED);
 		return;
 	}
 	for (uint32_t i = 0; i < len; i++) {
@@ -149,7 +138,7 @@ static enum ending line_fill(struct channel *ch)
 static COLD enum ending status_fill(struct channel *ch)
 {
 	uint32_t next = __atomic_load_n(&status_next, __ATOMIC_RELAXED);
-	struct text t = {(char *)ch->line, (char *)&ch->line[CONSOLE_LINE - 1]};
+	struct text t = { (char *)ch->line, (char *)&ch->line[CONSOLE_LINE - 1] };
 	bool more;
 
 	if (next == 0) {
@@ -161,23 +150,16 @@ static COLD enum ending status_fill(struct channel *ch)
 	return more ? END_LF : END_NOT;
 }
 
-/* Bound: the string; the caller keeps the sum below OUT_MAX. */
-static COLD void out_text(const char *s)
-{
-	for (; *s != '\0'; s++) {
-		out[con.len++] = (uint8_t)*s;
-	}
-}
-
 /* Make the channel's line the one on the screen. */
 static COLD void line_begin(uint32_t channel)
 {
-	if (con.shown != CONSOLE_NONE || con.dirty) {
-		out_text("\r\x1b[K");
-	}
-	out_text("[");
-	out_text(channel == CONSOLE_HV ? "kizami" : machine.vm[channel].cfg->name);
-	out_text(channels[channel].broken ? "+] " : "] ");
+	bool over = con.shown != CONSOLE_NONE || con.dirty;
+	const char *name = channel == CONSOLE_HV ? "kizami" : machine.vm[channel].cfg->name;
+	struct text t = { &out[con.len], &out[OUT_MAX - 1] };
+
+	text_add(&t, "%s[%s%s] ", over ? "\r\x1b[K" : "", name,
+		 channels[channel].broken ? "+" : "");
+	con.len = (uint32_t)(t.at - out);
 	con.shown = channel;
 	con.drawn = 0;
 	con.dirty = false;
@@ -219,7 +201,7 @@ static COLD uint32_t line_omit(const struct channel *ch, uint32_t at, bool focus
 static void line_draw(uint32_t channel, enum ending end)
 {
 	struct channel *ch = &channels[channel];
-	bool focused = channel == __atomic_load_n(&focus, __ATOMIC_RELAXED);
+	bool focused = is_focused(channel);
 
 	if (con.shown != channel) {
 		line_begin(channel);
@@ -231,14 +213,17 @@ static void line_draw(uint32_t channel, enum ending end)
 		if (omit != 0) {
 			con.drawn += omit;
 		} else {
-			out[con.len++] = c;
+			out[con.len++] = (char)c;
 			con.drawn++;
 		}
 	}
 	ch->seen = ch->len;
 	if (end != END_NOT) {
-		out_text(end == END_CR ? "\r" : "\r\n");
 		con.dirty = end == END_CR;
+		out[con.len++] = '\r';
+		if (!con.dirty) {
+			out[con.len++] = '\n';
+		}
 		con.shown = CONSOLE_NONE;
 		ch->broken = end == END_LONG;
 		ch->len = 0;
@@ -267,7 +252,7 @@ static void channel_serve(void)
 	uint32_t later = con.todo & ~(BIT(con.turn) - 1);
 	uint32_t channel = (uint32_t)__builtin_ctz(later != 0 ? later : con.todo);
 	struct channel *ch = &channels[channel];
-	bool focused = channel == __atomic_load_n(&focus, __ATOMIC_RELAXED);
+	bool focused = is_focused(channel);
 	enum ending end = line_fill(ch);
 	bool page = false; /* it stays in one piece */
 
@@ -288,7 +273,7 @@ static void channel_serve(void)
 /* The line that is typed comes back to the screen after others have passed. */
 static void focus_draw(void)
 {
-	uint32_t channel = __atomic_load_n(&focus, __ATOMIC_RELAXED);
+	uint32_t channel = __atomic_load_n(&console_focus, __ATOMIC_RELAXED);
 
 	if (channel != CONSOLE_NONE && channel != con.shown && channels[channel].len != 0) {
 		line_draw(channel, END_NOT);
@@ -299,7 +284,7 @@ static void focus_draw(void)
 static bool out_drain(void)
 {
 	while (con.pos < con.len) {
-		if (!arch_uart_put(out[con.pos])) {
+		if (!arch_uart_put((uint8_t)out[con.pos])) {
 			return false;
 		}
 		con.pos++;
@@ -326,66 +311,27 @@ static bool pump_todo(uint32_t *lines)
 	return false;
 }
 
-/* True when everything is out. Bound: PUMP_LINES, and one compare-and-swap more for each. */
+/* True when everything is out. Bound: PUMP_LINES, and a turn more for each. */
 static bool pump(uint32_t bits)
 {
 	uint32_t lines = PUMP_LINES;
-	uint32_t w = __atomic_load_n(&con.work, __ATOMIC_RELAXED);
+	uint32_t idle;
 
-	/* Bound: fails when another core wrote, each of which does so once and goes. */
-	while (!__atomic_compare_exchange_n(&con.work, &w, (w & BUSY) != 0 ? w | bits : BUSY, true,
-	                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-	}
-	if ((w & BUSY) != 0) {
+	if ((__atomic_fetch_or(&con.work, BUSY | bits, __ATOMIC_ACQ_REL) & BUSY) != 0) {
 		return false;
 	}
-	con.todo |= w | bits;
-	while (pump_todo(&lines)) {
-		w = BUSY;
-		if (__atomic_compare_exchange_n(&con.work, &w, 0, false, __ATOMIC_RELEASE,
-		                                __ATOMIC_RELAXED)) {
-			return true;
+	do {
+		con.todo |= __atomic_exchange_n(&con.work, BUSY, __ATOMIC_ACQUIRE) & ~BUSY;
+		if (!pump_todo(&lines)) {
+			__atomic_fetch_and(&con.work, ~BUSY, __ATOMIC_RELEASE);
+			/* Only now: the interrupt must not meet a pump that has given up. */
+			arch_uart_notify();
+			return false;
 		}
-		con.todo = __atomic_exchange_n(&con.work, BUSY, __ATOMIC_ACQUIRE) & ~BUSY;
-	}
-	__atomic_fetch_and(&con.work, ~BUSY, __ATOMIC_RELEASE);
-	/* Only now: the interrupt must not meet a pump that has given up. */
-	arch_uart_notify();
-	return false;
-}
-
-/*
- * The pump for one plain character: the channel's ring is empty, nobody pumps,
- * and it goes on the screen behind the rest of its line, or waits in its line.
- */
-bool console_quick(uint32_t channel, uint8_t c)
-{
-	struct channel *ch = &channels[channel];
-	uint32_t w = 0;
-	bool taken;
-
-	if (c < ' ' || !__atomic_compare_exchange_n(&con.work, &w, BUSY, false, __ATOMIC_ACQUIRE,
-	                                            __ATOMIC_RELAXED)) {
-		return false;
-	}
-	taken = con.len == 0 && ch->head == ch->tail && !ch->cr && ch->len < CONSOLE_LINE;
-	if (taken && con.shown == channel) {
-		taken = arch_uart_put(c);
-		con.drawn += taken;
-	} else {
-		taken = taken && channel != __atomic_load_n(&focus, __ATOMIC_RELAXED);
-	}
-	if (taken) {
-		ch->line[ch->len++] = c;
-	}
-	w = BUSY;
-	if (!__atomic_compare_exchange_n(&con.work, &w, 0, false, __ATOMIC_RELEASE,
-	                                 __ATOMIC_RELAXED)) {
-		/* Someone left work for us, and we may hold a lock. */
-		__atomic_fetch_and(&con.work, ~BUSY, __ATOMIC_RELEASE);
-		arch_uart_notify();
-	}
-	return taken;
+		idle = BUSY;
+	} while (!__atomic_compare_exchange_n(&con.work, &idle, 0, false, __ATOMIC_RELEASE,
+					      __ATOMIC_RELAXED));
+	return true;
 }
 
 void console_pump(uint32_t channel)
@@ -396,7 +342,7 @@ void console_pump(uint32_t channel)
 COLD void console_flush(void)
 {
 	uint64_t start = arch_ticks();
-	uint64_t limit = arch_ticks_hz() / 1000 * FLUSH_MS;
+	uint64_t limit = arch_ticks_hz() / (1000 / FLUSH_MS);
 
 	while (!pump(0) && arch_ticks() - start < limit) {
 	}
@@ -405,11 +351,6 @@ COLD void console_flush(void)
 void console_resume(void)
 {
 	(void)pump(0);
-}
-
-void console_focus(uint32_t channel)
-{
-	__atomic_store_n(&focus, channel, __ATOMIC_RELAXED);
 }
 
 void console_status(void)

@@ -33,17 +33,11 @@ void console_start(void);
  */
 MUST_USE bool console_has_room(uint32_t channel, uint32_t bytes);
 
-/* Append to the channel's ring; dropped and counted when it is full. One writer at a time. */
-void console_put(uint32_t channel, uint8_t c);
-/* The same for `len` bytes, which show all together or not at all. */
-void console_write(uint32_t channel, const char *bytes, uint32_t len);
-
 /*
- * console_put and console_pump of a printable character in one, where that is
- * easy: most of the time. False: nothing was done. After a "yes" the ring is
- * empty. The caller's lock as for console_put; takes none itself.
+ * Append `len` bytes to the channel's ring, all or none: then a drop is counted. One writer at a
+ * time.
  */
-MUST_USE bool console_quick(uint32_t channel, uint8_t c);
+void console_write(uint32_t channel, const char *bytes, uint32_t len);
 
 /*
  * Bring what the rings hold to the physical console, as far as it takes it, 4
@@ -64,8 +58,8 @@ uint32_t console_out_dropped(uint32_t channel);
 
 /* ---- What the keys do to the output; console core ---- */
 
-/* The channel whose unfinished line is shown; CONSOLE_NONE for none. */
-void console_focus(uint32_t channel);
+/* The channel whose unfinished line is shown, or CONSOLE_NONE. Atomic; console core writes. */
+extern uint32_t console_focus;
 /* Print the status page from its start. */
 void console_status(void);
 /* Go on where a pump stopped. */

@@ -8,8 +8,7 @@
 #define INPUT_MAX 64u /* bytes that one hv_uart_irq takes; more: it comes again */
 #define POLL_MS   20u /* period of the console rings */
 
-static uint32_t focus = CONSOLE_NONE; /* VM that is typed to */
-static uint32_t lost[KZ_VMS_MAX];     /* bytes typed that found no room; atomic */
+static uint32_t lost[KZ_VMS_MAX]; /* bytes typed that found no room; atomic */
 
 /* ---- Console rings ---- */
 
@@ -62,7 +61,9 @@ static COLD void ring_drain(uint32_t vm)
 		tail = head;
 	}
 	while (tail != head && console_has_room(vm, 1)) {
-		console_put(vm, page->out[tail++ % KZ_CONSOLE_OUT]);
+		char c = (char)page->out[tail++ % KZ_CONSOLE_OUT];
+
+		console_write(vm, &c, 1);
 	}
 	rings[vm].out_tail = tail;
 	__atomic_store_n(&page->out_tail, tail, __ATOMIC_RELEASE);
@@ -102,7 +103,7 @@ COLD void console_start(void)
 		any |= rings[i].page != NULL;
 	}
 	if (any) {
-		arch_timer_arm(arch_ticks_hz() / 1000 * POLL_MS);
+		arch_timer_arm(arch_ticks_hz() / (1000 / POLL_MS));
 	}
 }
 
@@ -124,6 +125,17 @@ uint32_t console_in_dropped(uint32_t vm)
 	return __atomic_load_n(&lost[vm], __ATOMIC_RELAXED);
 }
 
+/* The VM that is typed to: its channel. */
+static uint32_t focus_get(void)
+{
+	return __atomic_load_n(&console_focus, __ATOMIC_RELAXED);
+}
+
+static void focus_put(uint32_t channel)
+{
+	__atomic_store_n(&console_focus, channel, __ATOMIC_RELAXED);
+}
+
 static COLD void focus_set(uint32_t vm)
 {
 	const struct kz_cfg_vm *cfg = machine.vm[vm].cfg;
@@ -132,14 +144,15 @@ static COLD void focus_set(uint32_t vm)
 		hv_log("console: %s has none", cfg->name);
 		return;
 	}
-	focus = vm;
-	console_focus(vm);
+	focus_put(vm);
 	hv_log("console: %s (Ctrl-] h for help)", cfg->name);
 }
 
 /* The next VM with a console. Bound: the VMs. */
 static COLD void focus_next(void)
 {
+	uint32_t focus = focus_get();
+
 	if (focus == CONSOLE_NONE) {
 		hv_log("console: no VM has one");
 		return;
@@ -156,6 +169,7 @@ static COLD void focus_next(void)
 
 static void input_send(uint8_t c)
 {
+	uint32_t focus = focus_get();
 	struct vm *vm;
 	bool taken;
 
@@ -181,7 +195,7 @@ static COLD void input_command(uint8_t c)
 	} else if (c == 's') {
 		console_status();
 	} else if (c == 'x') {
-		console_focus(CONSOLE_NONE);
+		focus_put(CONSOLE_NONE);
 		hv_log("console: power off");
 		console_flush();
 		arch_machine_off();
@@ -229,6 +243,5 @@ COLD void console_init(void)
 			first = i;
 		}
 	}
-	focus = first;
-	console_focus(first);
+	focus_put(first);
 }

@@ -39,7 +39,7 @@ static const uint16_t writable[PL011_REGS] = {
 	0x0000, 0x0000, 0x0007,         /* MIS, ICR, DMACR */
 };
 
-static const uint8_t ids[8] = {0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+static const uint8_t ids[8] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
 
 static uint8_t rx[KZ_VMS_MAX][PL011_RX]; /* typed, not read; under uart.lock */
 
@@ -53,7 +53,7 @@ static uint32_t fifo_depth(const struct pl011 *u)
 /* Bytes that raise the receive interrupt, IFLS.RXIFLSEL (DDI 0183 3.3.9). */
 static uint32_t rx_trigger(const struct pl011 *u)
 {
-	static const uint8_t level[8] = {2, 4, 8, 12, 14, 14, 14, 14};
+	static const uint8_t level[8] = { 2, 4, 8, 12, 14, 14, 14, 14 };
 
 	return fifo_depth(u) == 1 ? 1 : level[REG(u, IFLS) >> 3 & 7];
 }
@@ -139,11 +139,16 @@ static uint32_t reg_read(struct vm *vm, uint32_t offset)
 	struct pl011 *u = &vm->uart;
 
 	switch (offset) {
-	case DR: return rx_pop(vm);
-	case FR: return fr_read(vm);
-	case RIS: return u->ris;
-	case MIS: return u->ris & REG(u, IMSC);
-	default: break;
+	case DR:
+		return rx_pop(vm);
+	case FR:
+		return fr_read(vm);
+	case RIS:
+		return u->ris;
+	case MIS:
+		return u->ris & REG(u, IMSC);
+	default:
+		break;
 	}
 	if (offset >= ID) {
 		return ids[(offset - ID) / 4];
@@ -155,23 +160,17 @@ static uint32_t reg_read(struct vm *vm, uint32_t offset)
 static bool dr_write(struct vm *vm, uint8_t c)
 {
 	struct pl011 *u = &vm->uart;
-	bool pump = false;
+	bool loop = (REG(u, CR) & CR_LBE) != 0;
 
-	if (UNLIKELY((REG(u, CR) & CR_LBE) != 0)) {
+	if (loop) {
 		(void)rx_push(vm, c);
 		u->ris |= INT_TX;
-	} else if (LIKELY(console_quick(vm->id, c))) {
-		if (LIKELY((u->ris & INT_TX) != 0)) {
-			return false;
-		}
-		u->ris |= INT_TX;
 	} else {
-		console_put(vm->id, c);
+		console_write(vm->id, (const char *)&c, 1);
 		tx_update(vm);
-		pump = true;
 	}
 	irq_update(vm);
-	return pump;
+	return !loop;
 }
 
 static void reg_write(struct vm *vm, uint32_t offset, uint32_t value)

@@ -82,7 +82,7 @@ COLD void hv_log(const char *fmt, ...)
 {
 	static struct spinlock lock; /* one writer of the channel at a time */
 	char line[LOG_MAX];
-	struct text t = {line, &line[LOG_MAX - 1]};
+	struct text t = { line, &line[LOG_MAX - 1] };
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -8,9 +8,9 @@
 #include "arch.h"
 #include "console.h"
 
-static const char level_name[KZ_LEVELS][4] = {"hrt", "srt", "nrt"};
-static const char vm_state_name[][8] = {"stopped", "running", "halting"};
-static const char vcpu_state_name[][8] = {"off", "ready", "running"};
+static const char level_name[KZ_LEVELS][4] = { "hrt", "srt", "nrt" };
+static const char vm_state_name[][8] = { "stopped", "running", "halting" };
+static const char vcpu_state_name[][8] = { "off", "ready", "running" };
 
 /* The headings. Under the last one: enum exit_class in its order. */
 #define HEAD_CORES "core  owner             level  state"
@@ -28,10 +28,10 @@ static COLD void machine_line(struct text *t)
 	uint64_t ms = arch_ticks() / (arch_ticks_hz() / 1000);
 
 	text_add(t,
-	         "status: board %s, GICv%u, %u cores, %u VMs, console on core %u, "
-	         "up %lu.%03lu s",
-	         m->board, m->gic_version, m->cpu_count, machine.vm_count, m->console_cpu,
-	         (unsigned long)(ms / 1000), (unsigned long)(ms % 1000));
+		 "status: board %s, GICv%u, %u cores, %u VMs, console on core %u, "
+		 "up %lu.%03lu s",
+		 m->board, m->gic_version, m->cpu_count, machine.vm_count, m->console_cpu,
+		 (unsigned long)(ms / 1000), (unsigned long)(ms % 1000));
 }
 
 /* "name:0", with blanks up to `width`. */
@@ -56,7 +56,7 @@ static COLD void core_line(struct text *t, uint32_t core)
 	}
 	vcpu_name(t, v, 18);
 	text_add(t, "%-7s%s", level_name[v->vm->cfg->level],
-	         vcpu_state_name[__atomic_load_n(&v->state, __ATOMIC_RELAXED)]);
+		 vcpu_state_name[__atomic_load_n(&v->state, __ATOMIC_RELAXED)]);
 }
 
 /* Bound: the vCPUs and the regions of a VM. */
@@ -77,12 +77,12 @@ static COLD void vm_line(struct text *t, uint32_t id)
 		kib += cfg->region[i].type == KZ_REGION_RAM ? cfg->region[i].size / 1024 : 0;
 	}
 	text_add(t, "%2u %-16s%-5s%-9s%-16s", id + 1, cfg->name, level_name[cfg->level],
-	         vm_state_name[__atomic_load_n(&vm->state, __ATOMIC_RELAXED)], cores);
+		 vm_state_name[__atomic_load_n(&vm->state, __ATOMIC_RELAXED)], cores);
 	text_add(t, kib % 1024 == 0 ? "%6luM" : "%6luK",
-	         (unsigned long)(kib % 1024 == 0 ? kib / 1024 : kib));
+		 (unsigned long)(kib % 1024 == 0 ? kib / 1024 : kib));
 	text_add(t, " %8u %7lu %7u %8u", vm->restarts,
-	         (unsigned long)__atomic_load_n(&vm->faults, __ATOMIC_RELAXED),
-	         console_in_dropped(id), console_out_dropped(id));
+		 (unsigned long)__atomic_load_n(&vm->faults, __ATOMIC_RELAXED),
+		 console_in_dropped(id), console_out_dropped(id));
 }
 
 /* The exits of the n-th vCPU of all; false if there is none. Bound: the VMs, EXIT_CLASSES. */
@@ -98,7 +98,7 @@ static COLD bool exits_line(struct text *t, uint32_t n)
 		vcpu_name(t, v, 17);
 		for (uint32_t i = 0; i < EXIT_CLASSES; i++) {
 			text_add(t, " %7lu",
-			         (unsigned long)__atomic_load_n(&v->exits[i], __ATOMIC_RELAXED));
+				 (unsigned long)__atomic_load_n(&v->exits[i], __ATOMIC_RELAXED));
 		}
 		return true;
 	}

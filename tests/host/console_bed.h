@@ -46,6 +46,8 @@ uint32_t term_of(const char *name, char *text);
 
 /* The UART takes everything, and interrupts as long as it was asked to. */
 void everything_out(void);
+/* One byte into the channel's ring, nothing more. */
+void ring_put(uint32_t channel, char c);
 /* Write as the VM, byte by byte, as the PL011 does. */
 void put(uint32_t vm, const char *s);
 /* Type at the terminal. */

@@ -36,7 +36,7 @@ static void test_keys(void **state)
 
 static void test_help(void **state)
 {
-	static const char *const keys[] = {"h", "?", "z", "5", "0", "\r"};
+	static const char *const keys[] = { "h", "?", "z", "5", "0", "\r" };
 
 	(void)state;
 	for (uint32_t i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -44,8 +44,8 @@ static void test_help(void **state)
 		assert_string_equal(term_rows(), "");
 		type(keys[i]);
 		assert_string_equal(term_rows(),
-		                    "[kizami] Ctrl-] then n: next VM, 1-8: that VM, "
-		                    "s: status, x: power off, Ctrl-]: send it, h: help\n");
+				    "[kizami] Ctrl-] then n: next VM, 1-8: that VM, "
+				    "s: status, x: power off, Ctrl-]: send it, h: help\n");
 		assert_int_equal(typed(0), -1);
 	}
 }
@@ -56,8 +56,8 @@ static void test_power_off(void **state)
 
 	(void)state;
 	host.leave = &here;
-	console_put(2, 'z');
-	console_put(2, '\n');
+	ring_put(2, 'z');
+	ring_put(2, '\n');
 	host_type(CONSOLE_ESCAPE);
 	host_type('x');
 	if (setjmp(here) == HOST_RETURNED) {
@@ -92,10 +92,13 @@ static void test_focus_at_start(void **state)
 		uint8_t level[3], console[3];
 		uint32_t focus;
 	} rows[] = {
-		{{KZ_HRT, KZ_NRT, KZ_NRT}, {1, 1, 1}, 1}, {{KZ_NRT, KZ_NRT, KZ_NRT}, {1, 1, 1}, 0},
-		{{KZ_HRT, KZ_NRT, KZ_SRT}, {1, 0, 1}, 0}, {{KZ_HRT, KZ_SRT, KZ_HRT}, {0, 1, 1}, 1},
-		{{KZ_HRT, KZ_SRT, KZ_NRT}, {0, 1, 1}, 2}, {{KZ_NRT, KZ_NRT, KZ_NRT}, {0, 0, 1}, 2},
-		{{KZ_NRT, KZ_NRT, KZ_NRT}, {0, 0, 0}, 3},
+		{ { KZ_HRT, KZ_NRT, KZ_NRT }, { 1, 1, 1 }, 1 },
+		{ { KZ_NRT, KZ_NRT, KZ_NRT }, { 1, 1, 1 }, 0 },
+		{ { KZ_HRT, KZ_NRT, KZ_SRT }, { 1, 0, 1 }, 0 },
+		{ { KZ_HRT, KZ_SRT, KZ_HRT }, { 0, 1, 1 }, 1 },
+		{ { KZ_HRT, KZ_SRT, KZ_NRT }, { 0, 1, 1 }, 2 },
+		{ { KZ_NRT, KZ_NRT, KZ_NRT }, { 0, 0, 1 }, 2 },
+		{ { KZ_NRT, KZ_NRT, KZ_NRT }, { 0, 0, 0 }, 3 },
 	};
 
 	(void)state;
@@ -168,7 +171,7 @@ static void test_ring_output(void **state)
 			char c = (char)(i == n ? '\n' : 'a' + random() % 26);
 
 			w.wrote[w.len++] = c;
-			ring_print((char[]){c, '\0'});
+			ring_print((char[]){ c, '\0' });
 		}
 	}
 	for (uint32_t i = 0; i < 4; i++) {
@@ -225,7 +228,7 @@ static void test_ring_hostile(void **state)
 	}
 	assert_memory_equal(ram, host.ram, page);
 	assert_memory_equal(ram + page + sizeof(*r), host.ram + page + sizeof(*r),
-	                    HOST_RAM_SIZE - page - sizeof(*r));
+			    HOST_RAM_SIZE - page - sizeof(*r));
 	free(ram);
 	ring_print("\nfine\n");
 	for (uint32_t i = 0; i < 8; i++) {
@@ -281,10 +284,9 @@ static void test_ring_region(void **state)
 
 	(void)state;
 	cfg->region_count = 3;
-	cfg->region[2] = (struct kz_cfg_region){.ipa = 0x80001000,
-	                                        .pa = HOST_RAM_PA + 0x3000,
-	                                        .size = 0x1000,
-	                                        .type = KZ_REGION_RAM};
+	cfg->region[2] = (struct kz_cfg_region){
+		.ipa = 0x80001000, .pa = HOST_RAM_PA + 0x3000, .size = 0x1000, .type = KZ_REGION_RAM
+	};
 	cfg->region[1] = cfg->region[2];
 	cfg->region[1].type = KZ_REGION_DEVICE;
 	cfg->region[1].pa = 0;

@@ -24,15 +24,13 @@
 
 static uint32_t writers; /* threads that still write; atomic */
 
-static void write_byte(uint32_t vm, uint8_t c)
+static void write_byte(uint32_t vm, char c)
 {
 	while (!console_has_room(vm, 1)) {
 		sched_yield();
 	}
-	if (!console_quick(vm, c)) {
-		console_put(vm, c);
-		console_pump(vm);
-	}
+	ring_put(vm, c);
+	console_pump(vm);
 }
 
 static void *write_lines(void *arg)
@@ -43,9 +41,9 @@ static void *write_lines(void *arg)
 		char line[64];
 
 		snprintf(line, sizeof(line), "%u of vm %u%.*s\n", i, vm, (int)(i % 23),
-		         "......................");
+			 "......................");
 		for (const char *p = line; *p != '\0'; p++) {
-			write_byte(vm, (uint8_t)*p);
+			write_byte(vm, *p);
 		}
 	}
 	/* A line without an end: its bytes are the last that this core does. */
@@ -99,7 +97,7 @@ static void check_lines(uint32_t vm)
 	for (uint32_t i = 0; i < LINES; i++) {
 		char line[64];
 		int n = snprintf(line, sizeof(line), "%u of vm %u%.*s\n", i, vm, (int)(i % 23),
-		                 "......................");
+				 "......................");
 
 		assert_memory_equal(p, line, (size_t)n);
 		p += n;
@@ -123,7 +121,7 @@ static void check_logs(void)
 
 static void test_threads(void **state)
 {
-	static uint32_t ids[4] = {0, 2, 2, 3};
+	static uint32_t ids[4] = { 0, 2, 2, 3 };
 	pthread_t thread[4];
 
 	(void)state;
@@ -134,7 +132,7 @@ static void test_threads(void **state)
 		writers = 4;
 		for (uint32_t i = 0; i < 4; i++) {
 			int err = pthread_create(&thread[i], NULL, i < 2 ? write_lines : log_lines,
-			                         &ids[i]);
+						 &ids[i]);
 
 			assert_int_equal(err, 0);
 		}

@@ -31,7 +31,7 @@ void console_pump(uint32_t channel)
 static uint64_t random64(void)
 {
 	uint64_t v = ((uint64_t)(uint32_t)random() << 42) ^ ((uint64_t)(uint32_t)random() << 21) ^
-	             (uint64_t)(uint32_t)random();
+		     (uint64_t)(uint32_t)random();
 
 	return v >> (random() % 64);
 }
@@ -59,7 +59,7 @@ static void random_spec(char *spec, char letter, bool wide)
 static void both(size_t size, const char *fmt, ...)
 {
 	char want[600], got[600];
-	struct text t = {got, &got[size - 1]};
+	struct text t = { got, &got[size - 1] };
 	va_list ap;
 	size_t head;
 
@@ -77,7 +77,7 @@ static void both(size_t size, const char *fmt, ...)
 	va_end(ap);
 	if (t.at != got + strlen(want) || memcmp(want, got, sizeof(want)) != 0) {
 		fail_msg("%s, size %zu: %td \"%.*s\", C says \"%.*s\"", fmt, size, t.at - got,
-		         (int)size, got, (int)size, want);
+			 (int)size, got, (int)size, want);
 	}
 }
 

@@ -21,7 +21,7 @@ static void bed_place(void)
 
 static bool status_text(uint32_t n, char *line, size_t size)
 {
-	struct text t = {line, &line[size - 1]};
+	struct text t = { line, &line[size - 1] };
 
 	return status_line(n, &t);
 }
