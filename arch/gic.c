@@ -218,6 +218,12 @@ static void init_private(uint32_t cpu)
 	gic_enable(cpu, cfg()->htimer_intid, true);
 }
 
+/* ListRegs of GICH_VTR and ICH_VTR_EL2: one less than there are. */
+static uint8_t lr_count(uint32_t vtr)
+{
+	return (uint8_t)min_u64((vtr & 0x1f) + 1, GIC_LRS_MAX);
+}
+
 static void init_v3(uint32_t cpu)
 {
 	uint64_t waker = gic.gicr[cpu] + GICR_WAKER;
@@ -234,7 +240,7 @@ static void init_v3(uint32_t cpu)
 	write_icc_bpr1_el1(0);
 	write_icc_ctlr_el1(ICC_CTLR_EOIMODE);
 	write_icc_igrpen1_el1(1);
-	gic.lr_count = (uint8_t)((read_ich_vtr_el2() & 0x1f) + 1);
+	gic.lr_count = lr_count((uint32_t)read_ich_vtr_el2());
 }
 
 static void init_v2(uint32_t cpu)
@@ -251,7 +257,7 @@ static void init_v2(uint32_t cpu)
 	mmio_write32(gic.gicc + GICC_PMR, 0xff);
 	mmio_write32(gic.gicc + GICC_BPR, 0);
 	mmio_write32(gic.gicc + GICC_CTLR, GICC_ENABLE | GICC_EOIMODE);
-	gic.lr_count = (uint8_t)((mmio_read32(gic.gich + GICH_VTR) & 0x3f) + 1);
+	gic.lr_count = lr_count(mmio_read32(gic.gich + GICH_VTR));
 }
 
 void gic_init_cpu(uint32_t cpu)
@@ -451,19 +457,7 @@ static void lr_write_v3(uint32_t i, uint64_t v)
 	case 0: write_ich_lr0_el2(v); break;
 	case 1: write_ich_lr1_el2(v); break;
 	case 2: write_ich_lr2_el2(v); break;
-	case 3: write_ich_lr3_el2(v); break;
-	case 4: write_ich_lr4_el2(v); break;
-	case 5: write_ich_lr5_el2(v); break;
-	case 6: write_ich_lr6_el2(v); break;
-	case 7: write_ich_lr7_el2(v); break;
-	case 8: write_ich_lr8_el2(v); break;
-	case 9: write_ich_lr9_el2(v); break;
-	case 10: write_ich_lr10_el2(v); break;
-	case 11: write_ich_lr11_el2(v); break;
-	case 12: write_ich_lr12_el2(v); break;
-	case 13: write_ich_lr13_el2(v); break;
-	case 14: write_ich_lr14_el2(v); break;
-	default: write_ich_lr15_el2(v); break;
+	default: write_ich_lr3_el2(v); break;
 	}
 }
 
@@ -473,19 +467,7 @@ static uint64_t lr_read_v3(uint32_t i)
 	case 0: return read_ich_lr0_el2();
 	case 1: return read_ich_lr1_el2();
 	case 2: return read_ich_lr2_el2();
-	case 3: return read_ich_lr3_el2();
-	case 4: return read_ich_lr4_el2();
-	case 5: return read_ich_lr5_el2();
-	case 6: return read_ich_lr6_el2();
-	case 7: return read_ich_lr7_el2();
-	case 8: return read_ich_lr8_el2();
-	case 9: return read_ich_lr9_el2();
-	case 10: return read_ich_lr10_el2();
-	case 11: return read_ich_lr11_el2();
-	case 12: return read_ich_lr12_el2();
-	case 13: return read_ich_lr13_el2();
-	case 14: return read_ich_lr14_el2();
-	default: return read_ich_lr15_el2();
+	default: return read_ich_lr3_el2();
 	}
 }
 

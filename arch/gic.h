@@ -13,7 +13,7 @@
 #define GIC_SGIS	16u
 #define GIC_PRIVATE	32u		/* INTIDs below it are a core's own */
 #define GIC_SPURIOUS	1020u		/* and above: nothing was pending */
-#define GIC_LRS_MAX	16u
+#define GIC_LRS_MAX	4u		/* what Arm's cores and GICs have; more are not used */
 #define GIC_SGI_KICK	0u		/* how our cores call each other */
 #define GIC_PRIORITY	0xa0u		/* of every interrupt that is ours or forwarded */
 

@@ -58,9 +58,7 @@ static ALWAYS_INLINE uint32_t gic_quick_empty(bool v3)
 	return v3 ? (uint32_t)read_ich_elrsr_el2() : mmio_read32(gic.gich + GICH_ELRSR_AT);
 }
 
-/* List registers that gic_quick_lr writes: what most cores have, and no jump table. */
-#define GIC_QUICK_LRS	4u
-
+/* Without a jump table; i < GIC_LRS_MAX. */
 static ALWAYS_INLINE void gic_quick_lr_v3(uint32_t i, uint64_t v)
 {
 	if ((i & 2) == 0) {
@@ -76,7 +74,7 @@ static ALWAYS_INLINE void gic_quick_lr_v3(uint32_t i, uint64_t v)
 	}
 }
 
-/* A pending interrupt into list register i < GIC_QUICK_LRS; the fields are those of struct lr. */
+/* A pending interrupt into list register i; the fields are those of struct lr. */
 static ALWAYS_INLINE void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint32_t prio,
 				       bool group1, bool hw, uint32_t source)
 {

@@ -120,16 +120,7 @@ static inline bool lr_quick(struct vcpu *v, struct vgic_bank *b, uint32_t intid,
 	}
 	g->lr_source[i] = (uint8_t)source;
 	b->fresh &= ~bit;
-	if (LIKELY(i < GIC_QUICK_LRS)) {
-		gic_quick_lr(v3, i, intid, b->prio[n], (b->group1 & bit) != 0, hw, source);
-	} else {
-		const struct lr lr = {
-			.intid = intid, .prio = b->prio[n], .state = LR_PENDING,
-			.source = (uint8_t)source, .group1 = (b->group1 & bit) != 0, .hw = hw,
-		};
-
-		gic_lr_write(i, &lr);
-	}
+	gic_quick_lr(v3, i, intid, b->prio[n], (b->group1 & bit) != 0, hw, source);
 	return true;
 }
 

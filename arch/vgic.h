@@ -16,7 +16,7 @@
 #include "types.h"
 
 #define VGIC_BANKS	32u		/* of 32 INTIDs; bank 0 is private to each vCPU */
-#define VGIC_LRS	16u
+#define VGIC_LRS	4u		/* GIC_LRS_MAX */
 #define VGIC_NOBODY	0xffu		/* no vCPU is the target */
 
 struct vm;

@@ -500,6 +500,14 @@ void vgic_sync_locked(struct vcpu *v)
 	lr_fill(v);
 }
 
+/* What v has acknowledged, its EOI ends no more. */
+static void disown(const struct vcpu *v, struct vgic_bank *b)
+{
+	for (uint32_t s = held_by(b, v->id); s != 0; s &= s - 1) {
+		b->lr[__builtin_ctz(s)] = VGIC_NOBODY;
+	}
+}
+
 void vgic_park(struct vcpu *v)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
@@ -514,6 +522,10 @@ void vgic_park(struct vcpu *v)
 		if ((v->arch.vgic.lr_used & BIT(i)) != 0) {
 			lr_evict(v, i);
 		}
+	}
+	disown(v, &v->arch.vgic.bank);
+	for (uint32_t i = 1; i < bank_count(v->vm); i++) {
+		disown(v, &vgic->spi[i - 1]);
 	}
 	spin_unlock(&vgic->lock);
 }

@@ -27,10 +27,9 @@ static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool 
 	uint32_t bit = BIT(intid);
 	uint32_t i;
 
-	spin_lock(lock);
+	spin_lock_inline(lock);
 	i = b->lr[intid];
 	if (UNLIKELY((b->live & b->inlr & ~b->active & bit) == 0 || g->hcr != GIC_HCR_EN ||
-		     i >= GIC_QUICK_LRS ||
 		     ((hw ? g->lr_hw : gic_quick_empty(v3)) >> i & 1) == 0 ||
 		     (!hw && (b->latch & bit) != 0))) {
 		spin_unlock(lock);
@@ -57,7 +56,7 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 	if (v3 && (b->group1 >> intid & 1) == 0) {
 		return false;
 	}
-	spin_lock(lock);
+	spin_lock_inline(lock);
 	b->latch |= BIT(intid);
 	if (!v3) {
 		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
@@ -116,7 +115,7 @@ static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 	bool done = false;
 	uint32_t set;
 
-	spin_lock(lock);
+	spin_lock_inline(lock);
 	set = b->latch & b->live & (BIT(GIC_SGIS) - 1);
 	if (LIKELY(!g->due && (set & (set - 1)) == 0 &&
 		   (b->inlr & ~b->active & set) != 0 && g->hcr == GIC_HCR_EN)) {
@@ -124,7 +123,7 @@ static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 		uint32_t i = b->lr[intid];
 		uint32_t sources = v3 ? 0 : g->sgi_source[intid];
 
-		if (LIKELY(i < GIC_QUICK_LRS && (gic_quick_empty(v3) >> i & 1) != 0 &&
+		if (LIKELY((gic_quick_empty(v3) >> i & 1) != 0 &&
 			   (sources & (sources - 1)) == 0)) {
 			uint32_t source = v3 ? 0 : (uint32_t)__builtin_ctz(sources);
 

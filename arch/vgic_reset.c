@@ -140,6 +140,7 @@ void vgic_reset_cpu(struct vcpu *v)
 	v->arch.vgic.hcr = GIC_HCR_EN;
 	gic_hcr_write(GIC_HCR_EN);
 	/* What the core had of its twins went when it was parked; the guest's enables did not. */
+	v->arch.vgic.bank.latch &= ~v->arch.vgic.bank.held | v->arch.vgic.bank.active;
 	v->arch.vgic.bank.held = 0;
 	for (uint32_t s = v->arch.vgic.bank.hw; s != 0; s &= s - 1) {
 		uint32_t intid = (uint32_t)__builtin_ctz(s);

@@ -12,7 +12,7 @@ struct spinlock {
 	uint32_t word;		/* owner in bits 15:0, next ticket in bits 31:16 */
 };
 
-static inline void spin_lock(struct spinlock *l)
+static ALWAYS_INLINE void spin_lock_inline(struct spinlock *l)
 {
 	uint32_t w = __atomic_fetch_add(&l->word, 0x10000u, __ATOMIC_ACQUIRE);
 	uint16_t ticket = (uint16_t)(w >> 16);
@@ -21,6 +21,12 @@ static inline void spin_lock(struct spinlock *l)
 	while (UNLIKELY((uint16_t)w != ticket)) {
 		w = __atomic_load_n(&l->word, __ATOMIC_ACQUIRE);
 	}
+}
+
+/* The same where instructions are not counted. */
+static NOINLINE UNUSED void spin_lock(struct spinlock *l)
+{
+	spin_lock_inline(l);
 }
 
 static inline bool spin_trylock(struct spinlock *l)

@@ -29,6 +29,7 @@ static inline ipa_t ipa(uint64_t v)
 #define UNLIKELY(x)	__builtin_expect(!!(x), 0)
 #define MUST_USE	__attribute__((warn_unused_result))
 #define ALWAYS_INLINE	inline __attribute__((always_inline))
+#define UNUSED		__attribute__((unused))
 #define NOINLINE	__attribute__((noinline))
 #define COLD		__attribute__((cold, noinline))	/* small rather than fast */
 #define PRINTF(f, a)	__attribute__((format(printf, f, a)))

@@ -87,7 +87,7 @@
 	b	trap_bug
 	.endm
 
-	.text
+	.section .vectors, "ax"
 	.balign	2048
 	.global vectors
 vectors:

@@ -6,7 +6,6 @@
 #include <assert.h>
 #include "gic.h"
 
-#define GIC_QUICK_LRS	4u
 
 static inline void gic_quick_kick(bool v3, uint32_t cpu)
 {
@@ -32,7 +31,7 @@ static inline void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint32_t pr
 		.hw = hw,
 	};
 
-	assert(v3 == gic.v3 && i < GIC_QUICK_LRS);
+	assert(v3 == gic.v3 && i < GIC_LRS_MAX);
 	gic_lr_write(i, &lr);
 }
 

@@ -30,6 +30,7 @@ static struct {
 	enum style style;
 	uint32_t early;		/* percent of acknowledges that do not wait for other cores */
 	bool groups;		/* both are used */
+	bool steady;		/* few registers are written */
 } run;
 
 /* What was reached, so that the dice are known to roll. */
@@ -276,6 +277,28 @@ static void op_twin(uint32_t cpu)
 	seen.fires++;
 }
 
+/* Off, a while passes, on again; then it clears what it left active. */
+static void op_power(uint32_t cpu)
+{
+	bed_settle_all();
+	bed_off(cpu);
+	if (run.cpus > 1) {
+		uint32_t other = (cpu + 1) % run.cpus;
+
+		op_sgi(other);
+		op_pending(other);
+		op_line(other);
+	}
+	bed_on(cpu);
+	bed_settle_all();
+	for (uint32_t i = 0; i < NAIVE_LINES; i++) {
+		if (naive_irq(cpu, i)->active && !is_on_stack(i)) {
+			both_bits(cpu, GICD_ICACTIVER, i / 32, BIT(i % 32));
+		}
+	}
+	bed_settle_all();
+}
+
 static void op_settle(uint32_t cpu)
 {
 	bed_settle(cpu);
@@ -290,18 +313,26 @@ static void op_check(uint32_t cpu)
 	}
 }
 
+struct op {
+	uint32_t weight;
+	void (*op)(uint32_t cpu);
+};
+
 static void step(void)
 {
-	static const struct {
-		uint32_t weight;
-		void (*op)(uint32_t cpu);
-	} table[] = {
+	static const struct op busy[] = {
 		{ 210, op_guest_ack }, { 160, op_guest_end }, { 15, op_pmr }, { 60, op_enable },
 		{ 60, op_pending }, { 40, op_active }, { 40, op_priority }, { 40, op_target },
 		{ 60, op_sgi }, { 10, op_sgi_sources }, { 10, op_config }, { 5, op_group },
-		{ 3, op_ctlr }, { 90, op_line }, { 90, op_twin }, { 90, op_settle },
-		{ 17, op_check },
+		{ 3, op_ctlr }, { 90, op_line }, { 90, op_twin }, { 85, op_settle },
+		{ 17, op_check }, { 5, op_power },
 	};
+	/* The distributor is set up; only interrupts come. */
+	static const struct op steady[] = {
+		{ 300, op_guest_ack }, { 270, op_guest_end }, { 200, op_sgi }, { 100, op_twin },
+		{ 60, op_line }, { 50, op_settle }, { 20, op_check },
+	};
+	const struct op *table = run.steady ? steady : busy;
 	uint32_t at = dice(1000);
 	uint32_t i = 0;
 
@@ -350,6 +381,17 @@ static void finish(void)
 	}
 }
 
+/* As guests do with version 3. */
+static void all_group1(uint32_t cpu)
+{
+	for (uint32_t i = 0; i < NAIVE_LINES; i++) {
+		naive_irq(cpu, i)->group1 = true;
+	}
+	for (uint32_t bank = 0; bank < NAIVE_LINES / 32; bank++) {
+		bed_bits_write(cpu, GICD_IGROUPR, bank, ~0u);
+	}
+}
+
 static void machine_run(uint32_t seed)
 {
 	srandom(seed);
@@ -360,6 +402,9 @@ static void machine_run(uint32_t seed)
 
 		naive.cpu[c].eoimode = split;
 		gic_host.vif[c].eoimode = split;
+		if (run.v3) {
+			all_group1(c);
+		}
 	}
 	for (uint32_t i = 0; i < ARRAY_SIZE(hot); i++) {
 		for (uint32_t c = 0; c < run.cpus; c++) {
@@ -378,7 +423,7 @@ static void machine_run(uint32_t seed)
 
 static void test_style(enum style style)
 {
-	static const uint8_t lrs[] = { 1, 2, 4, 16 };
+	static const uint8_t lrs[] = { 1, 2, 3, 4 };
 
 	for (uint32_t i = 0; i < 16; i++) {
 		run.v3 = i % 2 != 0;
@@ -387,12 +432,14 @@ static void test_style(enum style style)
 		run.style = style;
 		run.early = i % 3 == 2 ? 50 : 0;
 		run.groups = i % 5 == 4;
+		run.steady = i % 4 == style;
 		if (style != NEST && run.lrs < 4) {
 			continue;
 		}
 		if (getenv("VGIC_TRACE") != NULL) {
-			printf("v%u, %u vCPUs, %u LRs, style %u, early %u, groups %u\n",
-			       run.v3 ? 3 : 2, run.cpus, run.lrs, style, run.early, run.groups);
+			printf("v%u, %u vCPUs, %u LRs, style %u, early %u, groups %u, steady %u\n",
+			       run.v3 ? 3 : 2, run.cpus, run.lrs, style, run.early, run.groups,
+			       run.steady);
 			fflush(stdout);
 		}
 		machine_run(1000 * (uint32_t)style + i);
@@ -403,7 +450,7 @@ static void test_nest(void **state)
 {
 	(void)state;
 	test_style(NEST);
-	assert_true(seen.nested > 1000);
+	assert_true(seen.nested > 500);
 }
 
 static void test_soft(void **state)
