@@ -7,7 +7,7 @@
 /* Offsets, DDI 0183 3.2. */
 #define DR    0x000u
 #define FR    0x018u
-#define PLAIN 0x020u /* here begin the registers of the table below */
+#define TABLE 0x020u /* here begin the registers of the table below */
 #define LCR_H 0x02cu
 #define CR    0x030u
 #define IFLS  0x034u
@@ -30,9 +30,9 @@
 #define INT_TX    BIT(5)
 #define INT_RT    BIT(6)
 
-#define REG(u, offset) ((u)->reg[((offset)-PLAIN) / 4])
+#define REG(u, offset) ((u)->reg[((offset)-TABLE) / 4])
 
-/* Bits that can be written; 0 for what is not plain. */
+/* Bits that are what was written last. The others of RIS and MIS are kept by irq_update. */
 static const uint16_t writable[PL011_REGS] = {
 	0x00ff, 0xffff, 0x003f, 0x00ff, /* ILPR, IBRD, FBRD, LCR_H */
 	0xff87, 0x003f, 0x07ff, 0x0000, /* CR, IFLS, IMSC, RIS */
@@ -66,13 +66,15 @@ static uint32_t rx_trigger(const struct pl011 *u)
 static NOINLINE void irq_update(struct vm *vm)
 {
 	struct pl011 *u = &vm->uart;
+	uint32_t ris = REG(u, RIS) & ~(INT_RX | INT_RT);
 	bool line;
 
-	u->ris &= (uint16_t) ~(INT_RX | INT_RT);
 	if (u->rx_count != 0) {
-		u->ris |= u->rx_count >= rx_trigger(u) ? INT_RX | INT_RT : INT_RT;
+		ris |= u->rx_count >= rx_trigger(u) ? INT_RX | INT_RT : INT_RT;
 	}
-	line = (u->ris & REG(u, IMSC)) != 0;
+	REG(u, RIS) = (uint16_t)ris;
+	REG(u, MIS) = (uint16_t)(ris & REG(u, IMSC));
+	line = REG(u, MIS) != 0;
 	if (u->line != line) {
 		u->line = line;
 		if (vm->cfg->console_intid != 0) {
@@ -95,30 +97,14 @@ static bool rx_push(struct vm *vm, uint8_t c)
 static uint32_t rx_pop(struct vm *vm)
 {
 	struct pl011 *u = &vm->uart;
-	uint32_t c;
+	uint32_t c = rx[vm->id][u->rx_head];
 
 	if (u->rx_count == 0) {
 		return 0;
 	}
-	c = rx[vm->id][u->rx_head];
 	u->rx_head = (uint16_t)((u->rx_head + 1u) % PL011_RX);
 	u->rx_count--;
-	irq_update(vm);
 	return c;
-}
-
-/*
- * The transmit interrupt promises a whole FIFO: drivers send half of it without
- * another look at FR.
- */
-static void tx_update(struct vm *vm)
-{
-	struct pl011 *u = &vm->uart;
-
-	u->ris &= (uint16_t)~INT_TX;
-	if (console_has_room(vm->id, PL011_FIFO)) {
-		u->ris |= INT_TX;
-	}
 }
 
 static uint32_t fr_read(const struct vm *vm)
@@ -136,58 +122,54 @@ static uint32_t fr_read(const struct vm *vm)
 
 static uint32_t reg_read(struct vm *vm, uint32_t offset)
 {
-	struct pl011 *u = &vm->uart;
-
-	switch (offset) {
-	case DR:
+	if (offset == DR) {
 		return rx_pop(vm);
-	case FR:
+	}
+	if (offset == FR) {
 		return fr_read(vm);
-	case RIS:
-		return u->ris;
-	case MIS:
-		return u->ris & REG(u, IMSC);
-	default:
-		break;
 	}
 	if (offset >= ID) {
 		return ids[(offset - ID) / 4];
 	}
-	return offset - PLAIN < PL011_REGS * 4 ? REG(u, offset) : 0;
+	return offset - TABLE < PL011_REGS * 4 ? REG(&vm->uart, offset) : 0;
 }
 
-/* True when the console has to be pumped. */
-static bool dr_write(struct vm *vm, uint8_t c)
+/*
+ * The transmit interrupt promises a whole FIFO: drivers send half of it without
+ * another look at FR. True when the console has to be pumped.
+ */
+static bool dr_write(struct vm *vm, uint32_t value)
 {
 	struct pl011 *u = &vm->uart;
 	bool loop = (REG(u, CR) & CR_LBE) != 0;
+	char c = (char)value;
 
 	if (loop) {
-		(void)rx_push(vm, c);
-		u->ris |= INT_TX;
+		(void)rx_push(vm, (uint8_t)value);
 	} else {
-		console_write(vm->id, (const char *)&c, 1);
-		tx_update(vm);
+		console_write(vm->id, &c, 1);
 	}
-	irq_update(vm);
+	REG(u, RIS) &= (uint16_t)~INT_TX;
+	if (loop || console_has_room(vm->id, PL011_FIFO)) {
+		REG(u, RIS) |= INT_TX;
+	}
 	return !loop;
 }
 
-static void reg_write(struct vm *vm, uint32_t offset, uint32_t value)
+static void reg_write(struct pl011 *u, uint32_t offset, uint32_t value)
 {
-	struct pl011 *u = &vm->uart;
-	uint16_t old;
+	uint32_t i = (offset - TABLE) / 4;
+	uint32_t flips;
 
 	if (offset == ICR) {
-		u->ris &= (uint16_t)~value;
-	} else if (offset - PLAIN < PL011_REGS * 4) {
-		old = REG(u, offset);
-		REG(u, offset) = (uint16_t)(value & writable[(offset - PLAIN) / 4]);
-		if (offset == LCR_H && ((old ^ value) & LCR_H_FEN) != 0) {
+		REG(u, RIS) &= (uint16_t)~value;
+	} else if (offset - TABLE < PL011_REGS * 4) {
+		flips = (u->reg[i] ^ value) & writable[i];
+		u->reg[i] ^= (uint16_t)flips;
+		if (offset == LCR_H && (flips & LCR_H_FEN) != 0) {
 			u->rx_count = 0;
 		}
 	}
-	irq_update(vm);
 }
 
 /* ---- Public ---- */
@@ -204,7 +186,6 @@ void pl011_reset(struct vm *vm)
 	REG(u, CR) = 0x300;
 	REG(u, IFLS) = 0x12;
 	u->rx_count = 0;
-	u->ris = 0;
 	irq_update(vm);
 	spin_unlock(&u->lock);
 }
@@ -213,6 +194,7 @@ enum verdict pl011_access(struct vcpu *v, struct access *a)
 {
 	struct vm *vm = v->vm;
 	uint32_t offset = (uint32_t)a->addr;
+	uint32_t mask = ~0u >> ((32 - 8 * a->size) & 31);
 	bool pump = false;
 
 	if (a->fetch || a->size - 1u > 3 || (offset & 3) != 0) {
@@ -220,12 +202,13 @@ enum verdict pl011_access(struct vcpu *v, struct access *a)
 	}
 	spin_lock(&vm->uart.lock);
 	if (!a->write) {
-		a->value = reg_read(vm, offset) & (~0u >> (32 - 8 * a->size));
+		a->value = reg_read(vm, offset) & mask;
 	} else if (offset == DR) {
-		pump = dr_write(vm, (uint8_t)a->value);
+		pump = dr_write(vm, (uint32_t)a->value);
 	} else {
-		reg_write(vm, offset, (uint32_t)a->value & (~0u >> (32 - 8 * a->size)));
+		reg_write(&vm->uart, offset, (uint32_t)a->value & mask);
 	}
+	irq_update(vm);
 	spin_unlock(&vm->uart.lock);
 	if (pump) {
 		console_pump(vm->id);
@@ -247,7 +230,7 @@ bool pl011_input(struct vm *vm, uint8_t c)
 void pl011_room(struct vm *vm)
 {
 	spin_lock(&vm->uart.lock);
-	vm->uart.ris |= INT_TX;
+	REG(&vm->uart, RIS) |= INT_TX;
 	irq_update(vm);
 	spin_unlock(&vm->uart.lock);
 }

@@ -12,13 +12,12 @@ struct vcpu;
 
 #define PL011_FIFO 16u   /* bytes of the receive FIFO that the guest sees */
 #define PL011_RX   2048u /* bytes that wait behind it: pasted text outruns a guest */
-#define PL011_REGS 11u   /* plain registers: offsets 0x20 to 0x48 */
+#define PL011_REGS 11u   /* registers from offset 0x20 to 0x48 */
 
 struct pl011 {
 	struct spinlock lock; /* all below; taken before the lock of the interrupt model */
 	uint16_t rx_head, rx_count;
-	bool line;    /* interrupt line, as last driven */
-	uint16_t ris; /* raw interrupt status */
+	bool line; /* interrupt line, as last driven */
 	uint16_t reg[PL011_REGS];
 };
 
