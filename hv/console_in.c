@@ -12,11 +12,12 @@ static uint32_t lost[KZ_VMS_MAX]; /* bytes typed that found no room; atomic */
 
 /* ---- Console rings ---- */
 
-static struct {
+static struct ring {
 	struct kz_console_ring *page; /* NULL: the VM has none */
 	uint32_t out_tail, in_head;   /* ours; what the page says is for the guest */
 	uint32_t restarted;           /* atomic */
 } rings[KZ_VMS_MAX];
+static bool polled; /* a VM has one */
 
 void console_ring_reset(uint32_t vm)
 {
@@ -37,23 +38,23 @@ static COLD struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
 	return NULL;
 }
 
-static void ring_restart(uint32_t vm)
+static COLD void ring_restart(struct ring *r)
 {
-	if (__atomic_exchange_n(&rings[vm].restarted, 0, __ATOMIC_ACQUIRE) != 0) {
-		rings[vm].out_tail = 0;
-		rings[vm].in_head = 0;
+	if (__atomic_exchange_n(&r->restarted, 0, __ATOMIC_ACQUIRE) != 0) {
+		r->out_tail = 0;
+		r->in_head = 0;
 	}
 }
 
 /* Move what the guest wrote to its channel. Bound: KZ_CONSOLE_OUT. */
-static COLD void ring_drain(uint32_t vm)
+static COLD void ring_drain(struct ring *r, uint32_t vm)
 {
-	struct kz_console_ring *page = rings[vm].page;
+	struct kz_console_ring *page = r->page;
 	uint32_t head = __atomic_load_n(&page->out_head, __ATOMIC_ACQUIRE);
 	uint32_t tail;
 
-	ring_restart(vm);
-	tail = rings[vm].out_tail;
+	ring_restart(r);
+	tail = r->out_tail;
 	if (tail == head) {
 		return;
 	}
@@ -61,58 +62,47 @@ static COLD void ring_drain(uint32_t vm)
 		tail = head;
 	}
 	while (tail != head && console_has_room(vm, 1)) {
-		char c = (char)page->out[tail++ % KZ_CONSOLE_OUT];
-
-		console_write(vm, &c, 1);
+		console_write(vm, (const char *)&page->out[tail++ % KZ_CONSOLE_OUT], 1);
 	}
-	rings[vm].out_tail = tail;
+	r->out_tail = tail;
 	__atomic_store_n(&page->out_tail, tail, __ATOMIC_RELEASE);
 	console_pump(vm);
 }
 
 /* A byte typed for the VM; false when its ring is full. */
-static COLD bool ring_input(uint32_t vm, uint8_t c)
+static COLD bool ring_input(struct ring *r, uint8_t c)
 {
-	struct kz_console_ring *page = rings[vm].page;
+	struct kz_console_ring *page = r->page;
 	uint32_t tail, head;
 
-	if (page == NULL) {
-		return false;
-	}
-	ring_restart(vm);
+	ring_restart(r);
 	tail = __atomic_load_n(&page->in_tail, __ATOMIC_ACQUIRE);
-	head = rings[vm].in_head;
-	if (head - tail > KZ_CONSOLE_IN) {
-		head = tail;
-	}
+	head = r->in_head;
 	if (head - tail == KZ_CONSOLE_IN) {
 		return false;
 	}
+	if (head - tail > KZ_CONSOLE_IN) {
+		head = tail;
+	}
 	page->in[head++ % KZ_CONSOLE_IN] = c;
-	rings[vm].in_head = head;
+	r->in_head = head;
 	__atomic_store_n(&page->in_head, head, __ATOMIC_RELEASE);
 	return true;
 }
 
-/* Bound: the VMs. */
 COLD void console_start(void)
 {
-	bool any = false;
-
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		any |= rings[i].page != NULL;
-	}
-	if (any) {
+	if (polled) {
 		arch_timer_arm(arch_ticks_hz() / (1000 / POLL_MS));
 	}
 }
 
 /* Bound: the VMs. */
-void hv_timer(void)
+COLD void hv_timer(void)
 {
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
 		if (rings[i].page != NULL) {
-			ring_drain(i);
+			ring_drain(&rings[i], i);
 		}
 	}
 	console_start();
@@ -148,23 +138,19 @@ static COLD void focus_set(uint32_t vm)
 	hv_log("console: %s (Ctrl-] h for help)", cfg->name);
 }
 
-/* The next VM with a console. Bound: the VMs. */
+/* The next VM with a console. Bound: the VMs; the one that has the focus ends it. */
 static COLD void focus_next(void)
 {
-	uint32_t focus = focus_get();
+	uint32_t vm = focus_get();
 
-	if (focus == CONSOLE_NONE) {
+	if (vm == CONSOLE_NONE) {
 		hv_log("console: no VM has one");
 		return;
 	}
-	for (uint32_t i = 1; i <= machine.vm_count; i++) {
-		uint32_t vm = (focus + i) % machine.vm_count;
-
-		if (machine.vm[vm].cfg->console != KZ_CONSOLE_NONE) {
-			focus_set(vm);
-			return;
-		}
-	}
+	do {
+		vm = (vm + 1) % machine.vm_count;
+	} while (machine.vm[vm].cfg->console == KZ_CONSOLE_NONE);
+	focus_set(vm);
 }
 
 static void input_send(uint8_t c)
@@ -177,7 +163,8 @@ static void input_send(uint8_t c)
 		return;
 	}
 	vm = &machine.vm[focus];
-	taken = vm->cfg->console == KZ_CONSOLE_PL011 ? pl011_input(vm, c) : ring_input(focus, c);
+	taken = vm->cfg->console == KZ_CONSOLE_PL011 ? pl011_input(vm, c)
+						     : ring_input(&rings[focus], c);
 	if (!taken) {
 		__atomic_store_n(&lost[focus], lost[focus] + 1, __ATOMIC_RELAXED);
 	}
@@ -231,16 +218,18 @@ void hv_uart_irq(void)
 /* Bound: the VMs. */
 COLD void console_init(void)
 {
-	uint32_t first = CONSOLE_NONE;
+	uint32_t first = CONSOLE_NONE; /* of NRT, if there is one */
+	bool nrt = false;
 
+	polled = false;
 	for (uint32_t i = machine.vm_count; i-- > 0;) {
 		const struct kz_cfg_vm *cfg = machine.vm[i].cfg;
 
 		rings[i].page = ring_page(cfg);
-		if (cfg->console != KZ_CONSOLE_NONE &&
-		    (cfg->level == KZ_NRT || first == CONSOLE_NONE ||
-		     machine.vm[first].cfg->level != KZ_NRT)) {
+		polled |= rings[i].page != NULL;
+		if (cfg->console != KZ_CONSOLE_NONE && (cfg->level == KZ_NRT || !nrt)) {
 			first = i;
+			nrt = cfg->level == KZ_NRT;
 		}
 	}
 	focus_put(first);
