@@ -90,26 +90,23 @@ static int64_t affinity_info(struct vcpu *v, uint64_t mpidr, uint64_t level)
 	}
 }
 
-static int64_t psci_features(uint64_t fn)
+/* Calls that there are, a bit each by number; the second set has 64-bit forms. */
+#define PSCI_CALLS	(BIT(PSCI_VERSION) | BIT(PSCI_CPU_SUSPEND) | BIT(PSCI_CPU_OFF) | \
+			 BIT(PSCI_CPU_ON) | BIT(PSCI_AFFINITY_INFO) | \
+			 BIT(PSCI_MIGRATE_INFO_TYPE) | BIT(PSCI_OFF) | BIT(PSCI_RESET) | \
+			 BIT(PSCI_FEATURES))
+#define PSCI_CALLS_64	(BIT(PSCI_CPU_SUSPEND) | BIT(PSCI_CPU_ON) | BIT(PSCI_AFFINITY_INFO))
+
+static int64_t psci_features(uint32_t fn)
 {
-	switch ((uint32_t)fn) {
-	case PSCI_0 + PSCI_VERSION:
-	case PSCI_0 + PSCI_CPU_SUSPEND:
-	case PSCI_0 + PSCI_CPU_OFF:
-	case PSCI_0 + PSCI_CPU_ON:
-	case PSCI_0 + PSCI_AFFINITY_INFO:
-	case PSCI_0 + PSCI_MIGRATE_INFO_TYPE:
-	case PSCI_0 + PSCI_OFF:
-	case PSCI_0 + PSCI_RESET:
-	case PSCI_0 + PSCI_FEATURES:
-	case PSCI_0 + SMC64 + PSCI_CPU_SUSPEND:
-	case PSCI_0 + SMC64 + PSCI_CPU_ON:
-	case PSCI_0 + SMC64 + PSCI_AFFINITY_INFO:
-	case SMCCC_VERSION:
+	uint32_t n = fn & ~(PSCI_0 | SMC64);
+	uint32_t set = (fn & SMC64) != 0 ? PSCI_CALLS_64 : PSCI_CALLS;
+
+	if (fn == SMCCC_VERSION ||
+	    ((fn & PSCI_0) == PSCI_0 && n <= PSCI_FEATURES && (set >> n & 1) != 0)) {
 		return PSCI_SUCCESS;
-	default:
-		return PSCI_NOT_SUPPORTED;
 	}
+	return PSCI_NOT_SUPPORTED;
 }
 
 static int64_t psci_call(struct vcpu *v, uint32_t n, bool wide)
@@ -144,7 +141,7 @@ static int64_t psci_call(struct vcpu *v, uint32_t n, bool wide)
 		vm_halt(v->vm, true);
 		return PSCI_SUCCESS;
 	case PSCI_FEATURES:
-		return psci_features(x[1]);
+		return psci_features((uint32_t)x[1]);
 	default:
 		return PSCI_NOT_SUPPORTED;
 	}

@@ -63,14 +63,19 @@
 	mov	sp, x2
 	.endm
 
-	.macro	slot_sync
-	.balign	0x80
+	/* A slot of the table: 32 instructions. */
+	.macro	slot_at n
+	.org	vectors + \n * 0x80
+	.endm
+
+	.macro	slot_sync n
+	slot_at	\n
 	save_short
 	b	exit_sync
 	.endm
 
-	.macro	slot target
-	.balign	0x80
+	.macro	slot n, target
+	slot_at	\n
 	save_short
 	host_stack
 	bl	\target
@@ -79,8 +84,9 @@
 	eret
 	.endm
 
+	/* From EL2 itself: ours to be ashamed of. What is left of the slot is used otherwise. */
 	.macro	slot_bug n
-	.balign	0x80
+	slot_at	\n
 	mrs	x0, tpidr_el2
 	add	sp, x0, #PANIC_STACK
 	mov	x0, #\n
@@ -91,29 +97,14 @@
 	.balign	2048
 	.global vectors
 vectors:
-	/* From EL2 itself: ours to be ashamed of. */
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	slot_bug \n
-	.endr
-	/* From a guest in AArch64 state: synchronous, IRQ, FIQ, SError. */
-	slot_sync
-	slot	trap_irq
-	slot	trap_irq
-	slot	trap_serror
-	/* From a guest's EL0 in AArch32 state. */
-	slot_sync
-	slot	trap_irq
-	slot	trap_irq
-	slot	trap_serror
-
-	.balign	64
+	slot_bug 0
 exit_sync:
 	host_stack
 	mrs	x1, esr_el2
 	lsr	w2, w1, #26		/* ESR_EL2.EC, D19.2.37 */
 	sub	w2, w2, #0x16		/* HVC and SMC in AArch64 state: 0x16, 0x17 */
 	cmp	w2, #1
-	b.hi	exit_other
+	b.hi	exit_sysreg
 	bl	trap_call
 	mov	sp, x0
 	restore_short
@@ -123,9 +114,10 @@ exit_sync:
 	 * The instruction's register, ISS.Rt of a trapped MSR or MRS (EC 0x18) and
 	 * ISS.SRT of a data abort (0x24): if it is one that is saved, that will do.
 	 */
-exit_other:
+	slot_bug 1
+exit_sysreg:
 	cmp	w2, #(0x18 - 0x16)
-	b.ne	1f
+	b.ne	exit_abort
 	ubfx	w3, w1, #5, #5
 	cmp	w3, #17
 	b.hi	exit_long
@@ -133,7 +125,10 @@ exit_other:
 	mov	sp, x0
 	restore_short
 	eret
-1:	cmp	w2, #(0x24 - 0x16)
+
+	slot_bug 2
+exit_abort:
+	cmp	w2, #(0x24 - 0x16)
 	ubfx	w3, w1, #16, #5
 	b.ne	exit_long
 	cmp	w3, #17
@@ -143,6 +138,7 @@ exit_other:
 	restore_short
 	eret
 
+	slot_bug 3
 exit_long:
 	save_rest
 	bl	trap_sync
@@ -155,6 +151,7 @@ exit_long:
 	 * void vcpu_enter(struct vcpu *v): from the core's own stack, which is
 	 * empty behind it, to a guest that was reset or stopped.
 	 */
+	slot_bug 4
 	.global vcpu_enter
 vcpu_enter:
 	mov	sp, x0
@@ -163,19 +160,37 @@ vcpu_enter:
 	eret
 
 	/* uint64_t smc_call(fn, a, b, c): SMCCC, DEN0028, 2.6: x4 to x17 are lost. */
+	slot_bug 5
 	.global smc_call
 smc_call:
 	smc	#0
 	ret
 
 	/* void fp_clear(void): nothing of an earlier owner's is left in the FP registers. */
-	.global fp_clear
+	slot_bug 6
 	.arch_extension fp
 	.arch_extension simd
+	.global fp_clear
 fp_clear:
-	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	.irp	n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25
+	movi	v\n\().2d, #0
+	.endr
+	b	1f
+	slot_bug 7
+1:	.irp	n, 26,27,28,29,30,31
 	movi	v\n\().2d, #0
 	.endr
 	msr	fpcr, xzr
 	msr	fpsr, xzr
 	ret
+
+	/* From a guest in AArch64 state: synchronous, IRQ, FIQ, SError. */
+	slot_sync 8
+	slot	9, trap_irq
+	slot	10, trap_irq
+	slot	11, trap_serror
+	/* From a guest's EL0 in AArch32 state. */
+	slot_sync 12
+	slot	13, trap_irq
+	slot	14, trap_irq
+	slot	15, trap_serror
