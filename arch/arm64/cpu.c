@@ -13,7 +13,8 @@
 
 #define IMAGE_SIZE_FIELD	16u	/* in the Image header */
 
-extern char _percpu[], _end[];
+extern char _percpu[];
+extern _Alignas(4096) char _end[];	/* kizami.lds: the blob begins there */
 
 _Static_assert(sizeof(struct percpu) + 1024 <= PANIC_STACK, "one page, with room for a panic's stack");
 /* SP_EL2 points at one while its guest runs: SCTLR_EL2.SA wants 16 (DDI 0487 D1.3.10). */

@@ -10,7 +10,8 @@
 
 #define IMAGE_SIZE_FIELD	16u	/* in the Image header */
 
-extern char _text[], _rodata[], _data[], _percpu[], _percpu_end[], _end[];
+extern char _text[], _rodata[], _data[], _percpu[], _percpu_end[];
+extern _Alignas(4096) char _end[];
 
 uint64_t image_to_ptr;
 static uint64_t *root;
