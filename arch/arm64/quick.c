@@ -100,15 +100,18 @@ struct vcpu *trap_irq(struct vcpu *v)
 	uint64_t iar = gic_quick_ack(v3);
 	uint32_t intid = (uint32_t)iar & INTID;
 
-	if (UNLIKELY(intid >= GIC_SPURIOUS)) {
+	if (LIKELY(intid - GIC_SGIS < GIC_PRIVATE - GIC_SGIS)) {
+		gic_quick_eoi(v3, iar);
+		if (LIKELY(vgic_quick_again(v, intid, v3, true, 0))) {
+			v->exits[EXIT_IRQ]++;
+			return trap_finish(v);
+		}
+		return trap_irq_long(v, (uint32_t)iar);
+	}
+	if (intid >= GIC_SPURIOUS) {
 		return trap_irq_long(v, intid);
 	}
 	gic_quick_eoi(v3, iar);
-	if (LIKELY(intid >= GIC_SGIS && intid < GIC_PRIVATE) &&
-	    LIKELY(vgic_quick_again(v, intid, v3, true, 0))) {
-		v->exits[EXIT_IRQ]++;
-		return trap_finish(v);
-	}
 	if (intid == GIC_SGI_KICK) {
 		uint32_t only = HAZARD_IRQ;
 
