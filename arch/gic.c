@@ -13,7 +13,6 @@
 #define GICC_EOIR	0x0010u
 #define GICC_APR	0x00d0u
 #define GICC_NSAPR	0x00e0u
-#define GICC_DIR	0x1000u
 #define GICC_ENABLE	BIT(0)
 #define GICC_EOIMODE	BIT(9)
 #define GICH_HCR	0x000u

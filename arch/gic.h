@@ -35,6 +35,8 @@
 #define GICD_CPENDSGIR	0xf10u
 #define GICD_SPENDSGIR	0xf20u
 #define GICD_IROUTER	0x6000u		/* version 3; 8 bytes each */
+/* GICv2 CPU interface, second page. */
+#define GICC_DIR	0x1000u
 /* Redistributor, from the RD frame; the SGI frame repeats the distributor's offsets. */
 #define GICR_CTLR	0x0000u
 #define GICR_IIDR	0x0004u

@@ -13,7 +13,6 @@
 
 #define GICC_IAR_AT	0x000cu		/* IHI 0048 4.4.4, 4.4.5 */
 #define GICC_EOIR_AT	0x0010u
-#define GICC_DIR_AT	0x1000u
 #define GICH_ELRSR_AT	0x030u
 #define GICH_LR_AT	0x100u
 
@@ -36,7 +35,7 @@ static ALWAYS_INLINE void gic_quick_dir(bool v3, uint64_t iar)
 	if (v3) {
 		write_icc_dir_el1(iar);
 	} else {
-		mmio_write32(gic.gicc + GICC_DIR_AT, (uint32_t)iar);
+		mmio_write32(gic.gicc + GICC_DIR, (uint32_t)iar);
 	}
 }
 

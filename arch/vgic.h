@@ -106,6 +106,8 @@ enum verdict vgic_gicd(struct vcpu *v, struct access *a);
 enum verdict vgic_gicr(struct vcpu *v, struct access *a);
 enum verdict vgic_hrt_gicd(struct vcpu *v, struct access *a);
 enum verdict vgic_hrt_gicr(struct vcpu *v, struct access *a);
+/* The second page of an HRT guest's GICv2 CPU interface, which has GICC_DIR alone. */
+enum verdict vgic_hrt_dir(struct vcpu *v, struct access *a);
 
 /* ICC_SGI1R_EL1, ICC_ASGI1R_EL1 (group1) or ICC_SGI0R_EL1 was written. Own core. */
 void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);

@@ -178,6 +178,20 @@ enum verdict vgic_hrt_gicd(struct vcpu *v, struct access *a)
 	return DONE;
 }
 
+enum verdict vgic_hrt_dir(struct vcpu *v, struct access *a)
+{
+	uint32_t intid = (uint32_t)a->value & 0x3ff;
+
+	if (a->size != 4 || (a->addr & 3) != 0) {
+		return UNKNOWN;
+	}
+	if (a->write && a->addr == 0 && (owned(v, intid / 32) & BIT(intid % 32)) != 0) {
+		gic_dir((uint32_t)a->value);
+	}
+	a->value = 0;
+	return DONE;
+}
+
 enum verdict vgic_hrt_gicr(struct vcpu *v, struct access *a)
 {
 	struct vcpu *owner = &v->vm->vcpu[a->addr / KZ_GICR_SIZE];

@@ -33,11 +33,19 @@ static void frames_init(struct vm *vm)
 		.size = v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE,
 		.access = hrt ? vgic_hrt_gicd : vgic_gicd,
 	};
-	vm->arch.gicr = (struct vgic_frame){
-		.base = cfg->gicc_ipa,
-		.size = v3 ? (uint64_t)KZ_GICR_SIZE * cfg->vcpu_count : 0,
-		.access = hrt ? vgic_hrt_gicr : vgic_gicr,
-	};
+	if (v3) {
+		vm->arch.gicr = (struct vgic_frame){
+			.base = cfg->gicc_ipa,
+			.size = (uint64_t)KZ_GICR_SIZE * cfg->vcpu_count,
+			.access = hrt ? vgic_hrt_gicr : vgic_gicr,
+		};
+	} else if (hrt) {
+		vm->arch.gicr = (struct vgic_frame){
+			.base = cfg->gicc_ipa + GICC_DIR,
+			.size = KZ_GICC_SIZE - GICC_DIR,
+			.access = vgic_hrt_dir,
+		};
+	}
 }
 
 void vgic_init(struct vm *vm)

@@ -24,7 +24,7 @@ struct arch_vm {
 	uint64_t vttbr;			/* VTTBR_EL2 */
 	uint64_t cntvoff;		/* CNTVOFF_EL2: the counter starts at 0 with the VM */
 	bool hrt;			/* it owns the CPU interfaces of its cores */
-	struct vgic_frame gicd, gicr;	/* gicr: of all vCPUs; none with GICv2 */
+	struct vgic_frame gicd, gicr;	/* gicr: of all vCPUs; GICv2: vgic_hrt_dir's, or none */
 	struct vgic vgic;
 };
 

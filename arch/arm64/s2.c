@@ -2,6 +2,7 @@
 #include "arch.h"
 #include "barrier.h"
 #include "gic.h"
+#include "layout.h"
 #include "mmu.h"
 #include "pt.h"
 #include "sysreg.h"
@@ -11,11 +12,14 @@
 static enum kz_err map_gicc(struct vm *vm, const struct pt *t)
 {
 	const struct kz_cfg_machine *m = &machine.cfg->machine;
-	/* HRT owns the physical CPU interface; others get the virtual one, made to look like it. */
-	uint64_t frame = vm->cfg->level == KZ_HRT ? m->gicc_pa : m->gicv_pa;
+	/*
+	 * HRT owns the physical CPU interface, but for its second page: GICC_DIR could end
+	 * others' interrupts. The rest get the virtual interface, made to look like it.
+	 */
+	uint64_t frame = vm->arch.hrt ? m->gicc_pa : m->gicv_pa;
+	uint64_t size = vm->arch.hrt ? PAGE_SIZE : KZ_GICC_SIZE;
 
-	return m->gic_version == 2 ? pt_map(t, vm->cfg->gicc_ipa, frame, KZ_GICC_SIZE, S2_DEVICE)
-				   : KZ_OK;
+	return m->gic_version == 2 ? pt_map(t, vm->cfg->gicc_ipa, frame, size, S2_DEVICE) : KZ_OK;
 }
 
 enum kz_err s2_build(struct vm *vm)
