@@ -36,8 +36,8 @@ struct vgic_bank {
 	uint32_t held;		/* the twin is active: acknowledged by us, not ended by the guest */
 	/* Orders to the vCPU in whose list register it is. */
 	uint32_t drop_pending, drop_active, make_active;
-	/* What other vCPUs know of inlr: answered, and the answer: active, pending. */
-	uint32_t fresh, snap, snap_pend;
+	/* What other vCPUs know of inlr: answered, and the answer: active, else pending. */
+	uint32_t fresh, snap;
 	uint8_t prio[32];
 	uint8_t lr[32];		/* for inlr: which list register; for active: vCPU that ends it */
 	uint8_t cpu[32];	/* SPI: target vCPU */

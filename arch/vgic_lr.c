@@ -377,6 +377,10 @@ static void lr_obey(struct vcpu *v, uint32_t i)
 	b->drop_pending &= ~bit;
 	b->drop_active &= ~bit;
 	b->make_active &= ~bit;
+	if (want == (LR_PENDING | LR_ACTIVE)) {
+		lr_unpend(v, b, intid, i);
+		want = LR_ACTIVE;
+	}
 	if (want == LR_INVALID) {
 		gic_lr_clear(i);
 		lr_forget(v, i);
@@ -400,7 +404,11 @@ static void lr_merge_sgi(struct vcpu *v, struct vgic_bank *b, uint32_t intid, ui
 	}
 }
 
-/* It became pending again while in list register i, which is not empty. */
+/*
+ * It became pending again while in list register i. One that is active has its
+ * next turn after the EOI: as active and pending it would become pending there
+ * without our knowing, before a higher one that waits.
+ */
 static void lr_merge(struct vcpu *v, uint32_t i)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
@@ -411,14 +419,10 @@ static void lr_merge(struct vcpu *v, uint32_t i)
 
 	if (intid < GIC_SGIS && !gic.v3) {
 		lr_merge_sgi(v, b, intid, i);
-	} else if ((b->latch & b->live & bit) != 0 && is_target(v, b, intid)) {
+	} else if (state == LR_PENDING && (b->latch & bit) != 0) {
 		b->latch &= ~bit;
 		g->lr_level &= ~BIT(i);
-		if (state == LR_ACTIVE) {
-			state |= LR_PENDING;
-			lr_rewrite(v, i, state, false, true);
-		} else if (state == LR_PENDING && (b->held & bit) != 0 &&
-			   ((g->lr_hw | g->lr_eoi) & BIT(i)) == 0) {
+		if ((b->held & bit) != 0 && ((g->lr_hw | g->lr_eoi) & BIT(i)) == 0) {
 			lr_rewrite(v, i, state, true, false);
 		}
 	}
@@ -439,9 +443,6 @@ static void lr_refresh(struct vcpu *v, uint32_t i)
 
 	if (state == LR_PENDING) {
 		lr_evict(v, i);
-	} else if (state == (LR_PENDING | LR_ACTIVE)) {
-		lr_unpend(v, b, intid, i);
-		lr_rewrite(v, i, LR_ACTIVE, false, true);
 	} else if (state == LR_ACTIVE && !is_target(v, b, intid)) {
 		lr_rewrite(v, i, LR_ACTIVE, false, true);
 	}
@@ -493,8 +494,6 @@ void vgic_sync_locked(struct vcpu *v)
 		lr_merge(v, i);
 		state = gic_lr_state(i);
 		b->snap = (state & LR_ACTIVE) != 0 ? b->snap | bit : b->snap & ~bit;
-		b->snap_pend = (state & LR_PENDING) != 0 ? b->snap_pend | bit :
-							   b->snap_pend & ~bit;
 		b->fresh |= bit;
 	}
 	lr_fill(v);

@@ -89,7 +89,7 @@ static uint32_t read_pending(struct vcpu *me, struct vcpu *owner, struct vgic_ba
 {
 	uint32_t other = elsewhere(me, owner, b, first);
 	uint32_t set = b->latch | (b->line & ~b->edge) | vgic_in_lr_locked(me, b, LR_PENDING) |
-		       (other & (b->snap_pend | ~b->fresh));
+		       (other & ~(b->snap & b->fresh));
 
 	b->fresh &= ~other;
 	return set;

@@ -53,6 +53,11 @@ bool gic_host_is_active(uint32_t cpu, uint32_t intid)
 	return (bank(cpu, intid)->active & BIT(intid % 32)) != 0;
 }
 
+bool gic_host_is_enabled(uint32_t cpu, uint32_t intid)
+{
+	return (bank(cpu, intid)->enabled & BIT(intid % 32)) != 0;
+}
+
 static bool is_ready(uint32_t cpu, uint32_t intid)
 {
 	const struct host_bank *b = bank(cpu, intid);
@@ -147,6 +152,15 @@ void gic_route(uint32_t intid, uint32_t cpu)
 {
 	assert(intid >= GIC_PRIVATE && cpu < KZ_CPUS_MAX);
 	gic_host.route[intid] = (uint8_t)cpu;
+}
+
+void gic_host_init_cpu(void)
+{
+	struct host_bank *b = &gic_host.own[here()];
+
+	b->enabled = b->latch = b->active = 0;
+	gic_virtual_reset();
+	gic_hcr_write(0);
 }
 
 /* What gicd and gicr point at is up to the test. */

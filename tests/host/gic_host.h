@@ -46,6 +46,10 @@ void gic_host_reset(bool v3, uint8_t lr_count);
 /* A device drives its line; an edge-triggered interrupt latches the rise. */
 void gic_host_line(uint32_t cpu, uint32_t intid, bool high);
 bool gic_host_is_active(uint32_t cpu, uint32_t intid);
+bool gic_host_is_enabled(uint32_t cpu, uint32_t intid);
+
+/* The calling core's private interrupts and interface as gic_init_cpu leaves them. */
+void gic_host_init_cpu(void);
 
 /* ---- The guest at its CPU interface ---- */
 

@@ -296,6 +296,40 @@ static void follow(uint32_t cpu, uint32_t intid)
 	q->adopt = false;
 }
 
+void bed_off(uint32_t cpu)
+{
+	struct vcpu *v = vcpu_of(cpu);
+
+	host_become(cpu);
+	vgic_park(v);
+	gic_host_init_cpu();
+	v->state = VCPU_OFF;
+	v->hazard = 0;
+	bed.running[cpu] = false;
+	naive.cpu[cpu].run_count = 0;
+	for (uint32_t i = 0; i < GIC_PRIVATE; i++) {
+		struct naive_irq *q = naive_irq(cpu, i);
+
+		q->hw_pending = q->hw_active = false;
+	}
+}
+
+void bed_on(uint32_t cpu)
+{
+	struct vcpu *v = vcpu_of(cpu);
+
+	host_become(cpu);
+	vgic_reset_cpu(v);
+	v->state = VCPU_RUNNING;
+	vgic_sync(v);
+	/* Whether a twin's interrupt was still pending is its line's business. */
+	follow(cpu, BED_VTIMER);
+	follow(cpu, BED_PTIMER);
+	open_interface(cpu);
+	gic_host.vif[cpu].eoimode = naive.cpu[cpu].eoimode;
+	naive.cpu[cpu].pmr = 0xf8;
+}
+
 void bed_settle_all(void)
 {
 	bool again = true;

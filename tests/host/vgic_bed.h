@@ -50,6 +50,10 @@ void bed_settle(uint32_t cpu);
 /* All cores, until nothing waits. */
 void bed_settle_all(void);
 
+/* Switch the vCPU off and on, as PSCI does; its guest ends nothing of what it had. */
+void bed_off(uint32_t cpu);
+void bed_on(uint32_t cpu);
+
 /* ---- Real model and oracle together ---- */
 
 void both_bits(uint32_t cpu, uint32_t reg, uint32_t bank, uint32_t value);

@@ -246,12 +246,26 @@ static void check_words(uint32_t cpu, uint32_t intid)
 	}
 }
 
+static void check_senders(uint32_t cpu, uint32_t intid)
+{
+	uint32_t want = 0;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		want |= (uint32_t)naive_irq(cpu, intid + i)->sources << i * 8;
+	}
+	assert_int_equal(bed_read(cpu, GICD_SPENDSGIR + intid), want);
+	assert_int_equal(bed_read(cpu, GICD_CPENDSGIR + intid), want);
+}
+
 /* A twin is active while, and only while, its event is the guest's. */
 static void check_twin(uint32_t cpu, uint32_t intid)
 {
 	const struct naive_irq *q = naive_irq(cpu, intid);
 	bool active = gic_host_is_active(cpu, intid);
 
+	if (gic_host_is_enabled(cpu, intid) != q->enabled) {
+		fail_msg("the twin of %u is %senabled", intid, q->enabled ? "not " : "");
+	}
 	if ((q->hw_pending || q->hw_active) && !active) {
 		fail_msg("the twin of %u is not active, and the guest has not ended it", intid);
 	}
@@ -277,6 +291,9 @@ void both_check(void)
 			if (bed_is_hw(i)) {
 				check_twin(cpu, i);
 			}
+		}
+		for (uint32_t i = 0; i < GIC_SGIS && !gic.v3; i += 4) {
+			check_senders(cpu, i);
 		}
 		for (uint32_t bank = 0; bank < NAIVE_LINES / 32; bank++) {
 			for (uint32_t r = 0; r < ARRAY_SIZE(reg); r++) {
