@@ -90,11 +90,11 @@ boards: $(BOARDS) ## the boards' device trees, from QEMU and from Debian
 linux: $(LINUX) ## the Linux guest: Debian's kernel, a busybox initramfs
 images: $(IMAGES) ## the bootable demo images, one for each demo/*.conf
 
-$(B)/arm64/%.c.o: %.c
+$(B)/arm64/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_HV) $(LTO) $(DEP) -c -o $@ $<
 
-$(B)/arm64/%.S.o: %.S
+$(B)/arm64/%.S.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_HV) $(DEP) -c -o $@ $<
 
@@ -105,7 +105,7 @@ $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 $(HV): $(HV_OBJ) $(HV_LDS)
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)
 
-$(B)/guests/obj/%.o: %
+$(B)/guests/obj/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_GUEST) $(DEP) -c -o $@ $<
 
@@ -124,7 +124,7 @@ $(B)/guests/$(basename $(notdir $(1))).bin: $(B)/guests/obj/$(1).elf
 endef
 $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(eval $(call guest_rule,$(s))))
 
-$(B)/host/%.c.o: %.c
+$(B)/host/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -Ihv -Itools/kzc $(DEP) -c -o $@ $<
 
@@ -134,8 +134,10 @@ $(KZC): $(KZC_OBJ)
 # A test names the sources that it is linked with: /* link: hv/blob.c tests/host/arch_host.c */
 links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
 
+TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h)
+
 define test_rule
-$(2): $(1) $$(call links,$(1)) $(wildcard tests/host/*.h hv/*.h arch/*.h include/kizami/*.h)
+$(2): $(1) Makefile $$(call links,$(1)) $(TEST_HEADERS)
 	@mkdir -p $$(@D)
 	$(3) -o $$@ $$(filter %.c,$$^) $(4)
 endef
@@ -192,7 +194,7 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 	@for f in $(FUZZERS); do scripts/fuzz $$f $(FUZZ_TIME) || exit 1; done
 
 size: $(HV) ## text + rodata + data of the hypervisor against its budget
-	@scripts/size $(SIZE) bench/budget $(HV) $(HV_OBJ)
+	@scripts/size $(SIZE) bench/budget $(HV)
 
 style: ## what a script can check of the code style
 	@test ! -e tests/style.py || $(PYTHON) tests/style.py
