@@ -117,6 +117,17 @@ static bool pages_are_valid(struct span s, uint64_t end)
 	       span_fits(s.base, s.size, end);
 }
 
+/* Append s to the list, if it is pages below end that none of the list has. */
+static bool pages_take(struct span *list, uint32_t *count, struct span s, uint64_t end)
+{
+	if (!pages_are_valid(s, end) || spans_hit(list, *count, s)) {
+		return false;
+	}
+	list[*count] = s;
+	++*count;
+	return true;
+}
+
 /* [a-z0-9_-]+, then NULs to the end. At most KZ_NAME_MAX rounds. */
 static bool name_is_valid(const char *name)
 {
@@ -248,13 +259,8 @@ static bool frame_take(struct check *c, uint64_t base, uint64_t size)
 	const struct kz_cfg_machine *m = &c->cfg->machine;
 	struct span s = { base, size };
 
-	if ((base == 0) || !pages_are_valid(s, KZ_PA_LIMIT) ||
-	    spans_hit(ram_spans(m), m->ram_count, s) || spans_hit(c->taken, c->own_count, s)) {
-		return false;
-	}
-	c->taken[c->own_count] = s;
-	c->own_count++;
-	return true;
+	return (base != 0) && !spans_hit(ram_spans(m), m->ram_count, s) &&
+	       pages_take(c->taken, &c->own_count, s, KZ_PA_LIMIT);
 }
 
 static uint64_t gicd_size(const struct kz_cfg_machine *m)
@@ -424,44 +430,48 @@ static enum blob_err check_vm_space(struct check *c, const struct kz_cfg_vm *vm)
 {
 	const struct kz_cfg_machine *m = &c->cfg->machine;
 	struct span ipa[KZ_REGIONS_MAX + 3];
+	const struct span frames[3] = {
+		{ vm->gicd_ipa, gicd_size(m) },
+		{ vm->gicc_ipa,
+		  (m->gic_version == 2) ? KZ_GICC_SIZE : vm->vcpu_count * KZ_GICR_SIZE },
+		{ vm->console_ipa, KZ_CONSOLE_SIZE },
+	};
+	uint32_t count = vm->region_count + ((vm->console == KZ_CONSOLE_PL011) ? 3u : 2u);
 	uint32_t n = 0;
 
-	for (; n < vm->region_count; n++) { /* KZ_REGIONS_MAX rounds */
-		enum blob_err err = check_region(c, &vm->region[n]);
+	while (n < count) { /* KZ_REGIONS_MAX + 3 rounds, squared */
+		struct span s;
 
 		c->where.index = n;
-		if (err != BLOB_OK) {
-			return err;
+		if (n < vm->region_count) {
+			enum blob_err err = check_region(c, &vm->region[n]);
+
+			if (err != BLOB_OK) {
+				return err;
+			}
+			s = (struct span){ vm->region[n].ipa, vm->region[n].size };
+		} else {
+			s = frames[n - vm->region_count];
 		}
-		ipa[n] = (struct span){ vm->region[n].ipa, vm->region[n].size };
-	}
-	ipa[n++] = (struct span){ vm->gicd_ipa, gicd_size(m) };
-	ipa[n++] = (struct span){ vm->gicc_ipa, (m->gic_version == 2)
-							? KZ_GICC_SIZE
-							: vm->vcpu_count * KZ_GICR_SIZE };
-	if (vm->console == KZ_CONSOLE_PL011) {
-		ipa[n++] = (struct span){ vm->console_ipa, KZ_CONSOLE_SIZE };
-	}
-	for (uint32_t i = 0; i < n; i++) { /* KZ_REGIONS_MAX + 3, squared */
-		c->where.index = i;
-		if (!pages_are_valid(ipa[i], IPA_END) || spans_hit(ipa, i, ipa[i])) {
+		if (!pages_take(ipa, &n, s, IPA_END)) {
 			return BLOB_IPA;
 		}
 	}
 	return BLOB_OK;
 }
 
-const struct kz_cfg_region *blob_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
+/* Is the guest's [ipa, ipa + size) inside one of its RAM regions? */
+static bool vm_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
 {
 	for (uint32_t i = 0; i < vm->region_count; i++) { /* KZ_REGIONS_MAX rounds */
 		const struct kz_cfg_region *r = &vm->region[i];
 
 		if ((r->type == KZ_REGION_RAM) &&
 		    span_is_in((struct span){ ipa, size }, (struct span){ r->ipa, r->size })) {
-			return r;
+			return true;
 		}
 	}
-	return NULL;
+	return false;
 }
 
 static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)
@@ -473,7 +483,7 @@ static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *v
 		ok = (vm->console_ipa | intid) == 0;
 	} else if (vm->console == KZ_CONSOLE_RING) {
 		ok = (intid == 0) && ((vm->console_ipa % KZ_PAGE_SIZE) == 0) &&
-		     (blob_ram(vm, vm->console_ipa, KZ_CONSOLE_SIZE) != NULL);
+		     vm_ram(vm, vm->console_ipa, KZ_CONSOLE_SIZE);
 	} else {
 		ok = (intid == 0) || spi_is_valid(intid, vm->irq_lines);
 	}
@@ -491,8 +501,8 @@ static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
 {
 	uint64_t room = c->cfg->image_size - c->cfg->blob_offset;
 
-	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || (blob_ram(vm, vm->entry, 4) == NULL) ||
-	    (blob_ram(vm, vm->arg, 8) == NULL)) {
+	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || !vm_ram(vm, vm->entry, 4) ||
+	    !vm_ram(vm, vm->arg, 8)) {
 		return BLOB_ENTRY;
 	}
 	for (uint32_t i = 0; i < vm->load_count; i++) { /* KZ_LOADS_MAX rounds */
@@ -500,8 +510,7 @@ static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
 
 		c->where.index = i;
 		if ((l->size == 0) || ((l->offset % 64) != 0) || (l->offset < c->cfg->size) ||
-		    !span_fits(l->offset, l->size, room) ||
-		    (blob_ram(vm, l->ipa, l->size) == NULL)) {
+		    !span_fits(l->offset, l->size, room) || !vm_ram(vm, l->ipa, l->size)) {
 			return BLOB_LOAD;
 		}
 	}

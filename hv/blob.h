@@ -78,12 +78,6 @@ static inline const struct kz_cfg_vm *blob_vm(const struct kz_cfg *cfg, uint32_t
 enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_where *where)
 	__attribute__((warn_unused_result));
 
-/*
- * blob_ram - the VM's RAM region that has the guest's [ipa, ipa + size), or NULL. The counts of
- * the VM are right.
- */
-const struct kz_cfg_region *blob_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size);
-
 /* blob_strerror - a few words for an error; never NULL. */
 const char *blob_strerror(enum blob_err err);
 
