@@ -29,7 +29,7 @@ class Failure(AssertionError):
     """Something did not show up in time, or the machine ended."""
 
 
-def image_build(conf, name):
+def image_build(conf, name, options=()):
     """Builds build/test/qemu/NAME.img from a configuration, a file or its text."""
     LOGS.mkdir(parents=True, exist_ok=True)
     if not isinstance(conf, Path):
@@ -37,8 +37,8 @@ def image_build(conf, name):
         conf = LOGS / f"{name}.conf"
         conf.write_text(text)
     image = LOGS / f"{name}.img"
-    done = subprocess.run([KZC, "build", conf, "-o", image], capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run([KZC, "build", conf, "-o", image, *options], capture_output=True,
+                          text=True, check=False)
     assert done.returncode == 0, f"kzc build {conf}:\n{done.stdout}{done.stderr}"
     return image
 
