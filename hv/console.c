@@ -135,7 +135,7 @@ static enum ending line_fill(struct channel *ch)
 }
 
 /* The next line of the status page, when the hypervisor has nothing else to say. */
-static COLD enum ending status_fill(struct channel *ch)
+static enum ending status_fill(struct channel *ch)
 {
 	uint32_t next = __atomic_load_n(&status_next, __ATOMIC_RELAXED);
 	struct text t = { (char *)ch->line, (char *)&ch->line[CONSOLE_LINE - 1] };
@@ -151,7 +151,7 @@ static COLD enum ending status_fill(struct channel *ch)
 }
 
 /* Make the channel's line the one on the screen. */
-static COLD void line_begin(uint32_t channel)
+static void line_begin(uint32_t channel)
 {
 	bool over = con.shown != CONSOLE_NONE || con.dirty;
 	const char *name = channel == CONSOLE_HV ? "kizami" : machine.vm[channel].cfg->name;
@@ -166,7 +166,7 @@ static COLD void line_begin(uint32_t channel)
 }
 
 /* Length of the escape sequence at `at`: ESC [ ... letter, or two bytes. Bound: CONSOLE_LINE. */
-static COLD uint32_t escape_length(const struct channel *ch, uint32_t at)
+static uint32_t escape_length(const struct channel *ch, uint32_t at)
 {
 	uint32_t end = at + 1;
 
@@ -184,7 +184,7 @@ static COLD uint32_t escape_length(const struct channel *ch, uint32_t at)
  * is asked once: the answer is typed. The others get no say in it at all, or
  * they could make the terminal type to the one with the focus.
  */
-static COLD uint32_t line_omit(const struct channel *ch, uint32_t at, bool focused)
+static uint32_t line_omit(const struct channel *ch, uint32_t at, bool focused)
 {
 	uint32_t n = ch->line[at] == ESC ? escape_length(ch, at) : 1;
 	uint8_t last = ch->line[at + n - 1];
@@ -339,7 +339,7 @@ void console_pump(uint32_t channel)
 	(void)pump(BIT(channel));
 }
 
-COLD void console_flush(void)
+void console_flush(void)
 {
 	uint64_t start = arch_ticks();
 	uint64_t limit = arch_ticks_hz() / (1000 / FLUSH_MS);

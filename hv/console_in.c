@@ -25,7 +25,7 @@ void console_ring_reset(uint32_t vm)
 }
 
 /* Where the VM's console page lies. Bound: the regions of a VM. */
-static COLD struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
+static struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
 {
 	for (uint32_t i = 0; cfg->console == KZ_CONSOLE_RING && i < cfg->region_count; i++) {
 		const struct kz_cfg_region *r = &cfg->region[i];
@@ -38,7 +38,7 @@ static COLD struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
 	return NULL;
 }
 
-static COLD void ring_restart(struct ring *r)
+static void ring_restart(struct ring *r)
 {
 	if (__atomic_exchange_n(&r->restarted, 0, __ATOMIC_ACQUIRE) != 0) {
 		r->out_tail = 0;
@@ -47,7 +47,7 @@ static COLD void ring_restart(struct ring *r)
 }
 
 /* Move what the guest wrote to its channel. Bound: KZ_CONSOLE_OUT. */
-static COLD void ring_drain(struct ring *r, uint32_t vm)
+static void ring_drain(struct ring *r, uint32_t vm)
 {
 	struct kz_console_ring *page = r->page;
 	uint32_t head = __atomic_load_n(&page->out_head, __ATOMIC_ACQUIRE);
@@ -70,7 +70,7 @@ static COLD void ring_drain(struct ring *r, uint32_t vm)
 }
 
 /* A byte typed for the VM; false when its ring is full. */
-static COLD bool ring_input(struct ring *r, uint8_t c)
+static bool ring_input(struct ring *r, uint8_t c)
 {
 	struct kz_console_ring *page = r->page;
 	uint32_t tail, head;
@@ -90,7 +90,7 @@ static COLD bool ring_input(struct ring *r, uint8_t c)
 	return true;
 }
 
-COLD void console_start(void)
+void console_start(void)
 {
 	if (polled) {
 		arch_timer_arm(arch_ticks_hz() / (1000 / POLL_MS));
@@ -98,7 +98,7 @@ COLD void console_start(void)
 }
 
 /* Bound: the VMs. */
-COLD void hv_timer(void)
+void hv_timer(void)
 {
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
 		if (rings[i].page != NULL) {
@@ -126,7 +126,7 @@ static void focus_put(uint32_t channel)
 	__atomic_store_n(&console_focus, channel, __ATOMIC_RELAXED);
 }
 
-static COLD void focus_set(uint32_t vm)
+static void focus_set(uint32_t vm)
 {
 	const struct kz_cfg_vm *cfg = machine.vm[vm].cfg;
 
@@ -139,7 +139,7 @@ static COLD void focus_set(uint32_t vm)
 }
 
 /* The next VM with a console. Bound: the VMs; the one that has the focus ends it. */
-static COLD void focus_next(void)
+static void focus_next(void)
 {
 	uint32_t vm = focus_get();
 
@@ -171,7 +171,7 @@ static void input_send(uint8_t c)
 }
 
 /* The key behind the escape key. */
-static COLD void input_command(uint8_t c)
+static void input_command(uint8_t c)
 {
 	if (c == CONSOLE_ESCAPE) {
 		input_send(c);
@@ -216,7 +216,7 @@ void hv_uart_irq(void)
 }
 
 /* Bound: the VMs. */
-COLD void console_init(void)
+void console_init(void)
 {
 	uint32_t first = CONSOLE_NONE; /* of NRT, if there is one */
 	bool nrt = false;

@@ -7,7 +7,7 @@
 #define NUMBER_MAX 20u  /* digits of 2^64 - 1 in decimal */
 
 /* One more byte, where there is room. */
-static COLD void text_char(struct text *t, char c)
+static void text_char(struct text *t, char c)
 {
 	if (t->at < t->end) {
 		*t->at++ = c;
@@ -15,7 +15,7 @@ static COLD void text_char(struct text *t, char c)
 }
 
 /* Left in its field. Bound: the length of the string, and the width. */
-static COLD void text_string(struct text *t, const char *s, uint32_t width)
+static void text_string(struct text *t, const char *s, uint32_t width)
 {
 	for (uint32_t n = 0; *s != '\0' || n < width; n++) {
 		text_char(t, *s != '\0' ? *s++ : ' ');
@@ -23,7 +23,7 @@ static COLD void text_string(struct text *t, const char *s, uint32_t width)
 }
 
 /* Right in its field, of NUMBER_MAX at most. Bound: NUMBER_MAX. */
-static COLD void text_number(struct text *t, uint64_t v, uint32_t base, char pad, uint32_t width)
+static void text_number(struct text *t, uint64_t v, uint32_t base, char pad, uint32_t width)
 {
 	char digits[NUMBER_MAX + 1];
 	char *first = &digits[NUMBER_MAX];
@@ -40,7 +40,7 @@ static COLD void text_number(struct text *t, uint64_t v, uint32_t base, char pad
 }
 
 /* Bound: the length of fmt. */
-COLD void text_add_v(struct text *t, const char *fmt, va_list ap)
+void text_add_v(struct text *t, const char *fmt, va_list ap)
 {
 	for (; *fmt != '\0'; fmt++) {
 		uint32_t width = 0;
@@ -69,7 +69,7 @@ COLD void text_add_v(struct text *t, const char *fmt, va_list ap)
 	*t->at = '\0';
 }
 
-COLD void text_add(struct text *t, const char *fmt, ...)
+void text_add(struct text *t, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -78,7 +78,7 @@ COLD void text_add(struct text *t, const char *fmt, ...)
 	va_end(ap);
 }
 
-COLD void hv_log(const char *fmt, ...)
+void hv_log(const char *fmt, ...)
 {
 	static struct spinlock lock; /* one writer of the channel at a time */
 	char line[LOG_MAX];

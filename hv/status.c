@@ -22,7 +22,7 @@ static const char vcpu_state_name[][8] = { "off", "ready", "running" };
 	"    irq   maint    kick"
 _Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
 
-static COLD void machine_line(struct text *t)
+static void machine_line(struct text *t)
 {
 	const struct kz_cfg_machine *m = &machine.cfg->machine;
 	uint64_t ms = arch_ticks() / (arch_ticks_hz() / 1000);
@@ -35,7 +35,7 @@ static COLD void machine_line(struct text *t)
 }
 
 /* "name:0", with blanks up to `width`. */
-static COLD void vcpu_name(struct text *t, const struct vcpu *v, uint32_t width)
+static void vcpu_name(struct text *t, const struct vcpu *v, uint32_t width)
 {
 	char *end = t->at + width;
 
@@ -45,7 +45,7 @@ static COLD void vcpu_name(struct text *t, const struct vcpu *v, uint32_t width)
 	}
 }
 
-static COLD void core_line(struct text *t, uint32_t core)
+static void core_line(struct text *t, uint32_t core)
 {
 	const struct vcpu *v = arch_cpu(core)->vcpu;
 
@@ -60,7 +60,7 @@ static COLD void core_line(struct text *t, uint32_t core)
 }
 
 /* Bound: the vCPUs and the regions of a VM. */
-static COLD void vm_line(struct text *t, uint32_t id)
+static void vm_line(struct text *t, uint32_t id)
 {
 	const struct vm *vm = &machine.vm[id];
 	const struct kz_cfg_vm *cfg = vm->cfg;
@@ -86,7 +86,7 @@ static COLD void vm_line(struct text *t, uint32_t id)
 }
 
 /* The exits of the n-th vCPU of all; false if there is none. Bound: the VMs, EXIT_CLASSES. */
-static COLD bool exits_line(struct text *t, uint32_t n)
+static bool exits_line(struct text *t, uint32_t n)
 {
 	for (const struct vm *vm = machine.vm; vm != &machine.vm[machine.vm_count]; vm++) {
 		const struct vcpu *v = &vm->vcpu[n];
@@ -105,7 +105,7 @@ static COLD bool exits_line(struct text *t, uint32_t n)
 	return false;
 }
 
-COLD bool status_line(uint32_t n, struct text *t)
+bool status_line(uint32_t n, struct text *t)
 {
 	uint32_t cores = machine.cfg->machine.cpu_count;
 	uint32_t vms = machine.vm_count;
