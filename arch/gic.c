@@ -289,7 +289,8 @@ void gic_lend_cpu(uint32_t cpu, bool sgi_direct)
 		gic_hcr_write(GIC_HCR_TALL0 | (sgi_direct ? 0 : GIC_HCR_TC));
 	} else {
 		for (uint32_t i = 0; i < GIC_SGIS; i++) {
-			gic_enable(cpu, i, true);	/* where it can be switched, a guest expects it on */
+			/* where it can be switched, a guest expects it on */
+			gic_enable(cpu, i, true);
 		}
 		mmio_write32(gic.gicc + GICC_CTLR, 0);
 		mmio_write32(gic.gicc + GICC_PMR, 0);
@@ -383,7 +384,8 @@ void gic_dir(uint32_t iar)
 
 void gic_sgi(uint32_t cpu, uint32_t intid)
 {
-	barrier_publish();	/* what the other core shall see before the SGI that makes it look */
+	/* what the other core shall see before the SGI that makes it look */
+	barrier_publish();
 	if (gic.v3) {
 		write_icc_sgi1r_el1(gic.sgi_value[cpu] | (uint64_t)intid << 24);
 		isb();		/* the SGI goes out now, not when the pipeline likes */

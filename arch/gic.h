@@ -90,7 +90,10 @@ static inline void mmio_write32(uint64_t at, uint32_t v)
 /* Distributor: everything off, then on. Boot core, once. */
 void gic_init(void);
 
-/* This core's interface, timers' PPIs, list registers; also takes it back from a guest. Own core. */
+/*
+ * This core's interface, timers' PPIs, list registers; also takes it back from a guest. Own
+ * core.
+ */
 void gic_init_cpu(uint32_t cpu);
 
 /* Lend the interface to the HRT guest of this core, as after reset. Own core. */

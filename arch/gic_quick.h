@@ -42,7 +42,8 @@ static ALWAYS_INLINE void gic_quick_dir(bool v3, uint64_t iar)
 /* SGI GIC_SGI_KICK to a core; what was written to memory before is visible to it. */
 static ALWAYS_INLINE void gic_quick_kick(bool v3, uint32_t cpu)
 {
-	barrier_publish();		/* what the core shall see before the SGI that makes it look */
+	/* what the core shall see before the SGI that makes it look */
+	barrier_publish();
 	if (v3) {
 		write_icc_sgi1r_el1(gic.sgi_value[cpu]);
 		isb();			/* the SGI goes out now, not when the pipeline likes */

@@ -116,7 +116,8 @@ static int64_t psci_call(struct vcpu *v, uint32_t n, bool wide)
 
 	switch (n) {
 	case PSCI_CPU_SUSPEND:
-		arch_vcpu_standby(v);	/* any state is entered as a standby, and left by an interrupt */
+		/* any state is entered as a standby, and left by an interrupt */
+		arch_vcpu_standby(v);
 		return PSCI_SUCCESS;
 	case PSCI_CPU_ON:
 		return cpu_on(v, x[1] & mask, x[2] & mask, x[3] & mask);

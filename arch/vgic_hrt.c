@@ -31,7 +31,8 @@ static void bits_access(const struct vcpu *owner, uint32_t offset, struct access
 		a->value = mmio_read32(at) & mask;
 	} else if (offset >= GICD_ISENABLER) {		/* ones act, zeros do nothing */
 		mmio_write32(at, (uint32_t)a->value & mask);
-	}					/* groups stay ours: all in the one that signals IRQ */
+	}
+	/* Groups stay ours: all in the one that signals IRQ. */
 }
 
 static void bytes_access(const struct vcpu *owner, uint32_t offset, struct access *a)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The register files of the modelled GIC: IHI 0048 4.3 (version 2), IHI 0069 12.9 and 12.11 (version 3). */
+/*
+ * The register files of the modelled GIC: IHI 0048 4.3 (version 2), IHI 0069 12.9 and 12.11
+ * (version 3).
+ */
 #include "arch.h"
 #include "gic.h"
 #include "vgic.h"

@@ -33,7 +33,8 @@ struct vcpu {
 	uint32_t id;			/* index in its VM */
 	uint32_t core;			/* cpu->id */
 	uint32_t hazard;		/* atomic */
-	enum vcpu_state state;		/* atomic; OFF -> READY under vm->lock, the rest by its core */
+	/* atomic; OFF -> READY under vm->lock, the rest by its core */
+	enum vcpu_state state;
 	uint64_t entry, arg;		/* of the start that READY asks for */
 	uint64_t exits[EXIT_CLASSES];	/* written by its core only */
 };
@@ -66,7 +67,8 @@ struct vm {
 struct percpu {
 	struct arch_percpu arch;
 	uint32_t id;			/* index into the blob's machine.mpidr */
-	struct vcpu *vcpu;		/* the vCPU that lives here, or NULL; set before the core starts */
+	/* the vCPU that lives here, or NULL; set before the core starts */
+	struct vcpu *vcpu;
 };
 
 /* The machine, as the blob says it, and its VMs; constant after boot. */

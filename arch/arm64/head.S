@@ -16,7 +16,8 @@ _head:
 	.long	0
 	.quad	0x200000		/* text_offset */
 	.quad	0			/* image_size: kzc knows it */
-	.quad	2			/* little endian, 4 KiB pages, as near to the base of RAM as text_offset says */
+	/* little endian, 4 KiB pages, as near to the base of RAM as text_offset says */
+	.quad	2
 	.quad	0, 0, 0
 	.ascii	"ARM\x64"
 	.long	0
@@ -90,9 +91,13 @@ mmu_on:
 	ret
 
 	.balign	16
-	/* D19.2: MAIR_EL2, TCR_EL2 (T0SZ 25, inner shareable, write-back), SCTLR_EL2 (M C I SA WXN), base. */
+	/*
+	 * D19.2: MAIR_EL2, TCR_EL2 (T0SZ 25, inner shareable, write-back), SCTLR_EL2 (M C I SA
+	 * WXN), base.
+	 */
 boot_regs:
-	.quad	0x44ff04		/* 0: device nGnRE, 1: normal write-back, 2: normal non-cacheable */
+	/* 0: device nGnRE, 1: normal write-back, 2: normal non-cacheable */
+	.quad	0x44ff04
 	.quad	0x80803519
 	.quad	0x30cd183d
 	.quad	HV_VA

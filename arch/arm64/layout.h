@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the hypervisor lives in its own address space; read by C, assembly and the linker script. */
+/*
+ * Where the hypervisor lives in its own address space; read by C, assembly and the linker
+ * script.
+ */
 #ifndef LAYOUT_H
 #define LAYOUT_H
 

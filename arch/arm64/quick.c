@@ -14,7 +14,8 @@
 #include "vgic_quick.h"
 
 #define ISS_RT		(31u << 5)
-#define ESR_SGI1R	(EC_SYSREG << 26 | ESR_IL | 0x3a3016u)	/* MSR ICC_SGI1R_EL1: 3, 0, 12, 11, 5 */
+/* MSR ICC_SGI1R_EL1: 3, 0, 12, 11, 5 */
+#define ESR_SGI1R	(EC_SYSREG << 26 | ESR_IL | 0x3a3016u)
 /* A word, not signed, that the syndrome describes, by an instruction of 32 bits; aligned or not. */
 #define WORD_MASK	(63u << 26 | ESR_IL | ISS_ISV | 3u << 22 | ISS_SSE | ISS_S1PTW)
 #define WORD		(EC_DABT << 26 | ESR_IL | ISS_ISV | 2u << 22)
@@ -23,7 +24,8 @@ struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 {
 	v->exits[EXIT_HCALL]++;
 	if (ESR_EC(esr) == EC_SMC) {
-		write_elr_el2(read_elr_el2() + 4);	/* HVC returns behind itself, a trapped SMC does not */
+		/* HVC returns behind itself, a trapped SMC does not */
+		write_elr_el2(read_elr_el2() + 4);
 	}
 	if ((esr & HVC_IMM) != 0 || !smccc_quick(v)) {
 		return trap_call_long(v, esr);

@@ -50,7 +50,8 @@ static const struct id_reg id_regs[] = {
 	{ 8 + 1, 0x00000000000f0f0fu },		/* ID_PFR1: no Security, Virtualization */
 	{ 8 + 2, 0x000000000f000fffu },		/* ID_DFR0: no trace; PerfMon below */
 	{ 8 + 4, ~0ull }, { 8 + 5, ~0ull }, { 8 + 6, ~0ull }, { 8 + 7, ~0ull },	/* ID_MMFR */
-	{ 16 + 0, ~0ull }, { 16 + 1, ~0ull }, { 16 + 2, ~0ull }, { 16 + 3, ~0ull },	/* ID_ISAR */
+	/* ID_ISAR */
+	{ 16 + 0, ~0ull }, { 16 + 1, ~0ull }, { 16 + 2, ~0ull }, { 16 + 3, ~0ull },
 	{ 16 + 4, ~0ull }, { 16 + 5, ~0ull }, { 16 + 6, ~0ull }, { 16 + 7, ~0ull },
 	{ 24 + 0, ~0ull }, { 24 + 1, ~0ull }, { 24 + 2, ~0ull },			/* MVFR */
 	{ 32 + 0, 0xff0f00000fff00ffu },	/* PFR0 */

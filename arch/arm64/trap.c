@@ -139,7 +139,7 @@ static struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 	if (!a.write && rt != 31) {
 		uint64_t value = a.value & mask;
 
-		v->arch.x[rt] = UNLIKELY((iss & ISS_SSE) != 0) ? sign_extend(iss, value, size) : value;
+		v->arch.x[rt] = (iss & ISS_SSE) != 0 ? sign_extend(iss, value, size) : value;
 	}
 	return trap_finish(v);
 }
@@ -162,7 +162,8 @@ static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 		v->exits[EXIT_UNDEF]++;
 		inject_undef();
 		break;
-	case EC_WFX:		/* an HRT guest's; from here on it sleeps by itself, if it can be woken */
+	/* an HRT guest's; from here on it sleeps by itself, if it can be woken */
+	case EC_WFX:
 		v->exits[EXIT_WFX]++;
 		if (gic_doze_lent(v->cpu->id)) {
 			skip(esr);
@@ -217,7 +218,8 @@ static enum exit_class own_irq(uint32_t iar, uint32_t intid)
 	} else if (intid == m->maint_intid) {
 		class = EXIT_MAINT;
 	} else if (intid >= GIC_SGIS) {
-		gic_enable(arch_this_cpu()->id, intid, false);	/* nobody's: it shall not come back */
+		/* nobody's: it shall not come back */
+		gic_enable(arch_this_cpu()->id, intid, false);
 	}
 	return class;
 }

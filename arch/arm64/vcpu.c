@@ -10,7 +10,8 @@
 
 /* HCR_EL2 (DDI 0487 D19.2.48). WFI and WFE don't trap: the core is this vCPU's. */
 #define HCR_VM		BIT64(0)
-#define HCR_SWIO	BIT64(1)	/* set/way invalidation also cleans: no one else's line is lost */
+/* set/way invalidation also cleans: no one else's line is lost */
+#define HCR_SWIO	BIT64(1)
 #define HCR_FMO		BIT64(3)
 #define HCR_IMO		BIT64(4)
 #define HCR_AMO		BIT64(5)
@@ -24,13 +25,15 @@
 #define HCR_GUEST	(HCR_VM | HCR_SWIO | HCR_AMO | HCR_TID3 | HCR_TSC | HCR_TIDCP | \
 			 HCR_TACR | HCR_RW | HCR_TLOR)
 
-#define VTCR_BASE	0x80003559ull	/* RES1, SH0 inner, ORGN0 IRGN0 write-back, SL0 level 1, T0SZ 25 */
+/* RES1, SH0 inner, ORGN0 IRGN0 write-back, SL0 level 1, T0SZ 25 */
+#define VTCR_BASE	0x80003559ull
 #define CPTR_GUEST	0x1033ffull	/* RES1; TTA: no trace unit; FP and SIMD are the guest's */
 #define MDCR_TPMCR	BIT64(5)
 #define MDCR_TPM	BIT64(6)
 #define MDCR_TDRA	BIT64(11)
 #define MDCR_HPMD	BIT64(17)
-#define CNTHCTL_GUEST	3ull		/* EL1PCTEN, EL1PCEN: counter and physical timer untrapped */
+/* EL1PCTEN, EL1PCEN: counter and physical timer untrapped */
+#define CNTHCTL_GUEST	3ull
 #define SCTLR_EL1_RESET	0x30d00800ull	/* RES1, all off */
 #define SPSR_EL1H	0x3c5ull	/* D A I F masked, EL1 with SP_EL1 */
 #define SPSR_NZCV	0xf0000000ull
@@ -216,7 +219,8 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 	fp_clear();
 	write_elr_el2(entry);
 	write_spsr_el2(SPSR_EL1H);
-	isb();				/* VTTBR_EL2 and HCR_EL2 before the invalidation that they select */
+	/* VTTBR_EL2 and HCR_EL2 before the invalidation that they select */
+	isb();
 	tlbi_vmalls12e1();
 	dsb_ish();			/* the invalidation before the guest's first walk */
 	isb();
@@ -262,7 +266,8 @@ void arch_vcpu_standby(struct vcpu *v)
 	if (v->vm->arch.hrt && gic_doze_lent(v->cpu->id)) {
 		return;
 	}
-	wfi();				/* a physical interrupt, ours included, ends it and is taken on return */
+	/* a physical interrupt, ours included, ends it and is taken on return */
+	wfi();
 }
 
 void arch_irq_line(struct vm *vm, uint32_t intid, bool high)

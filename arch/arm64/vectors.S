@@ -6,8 +6,9 @@
  * While a guest runs, SP_EL2 is its struct vcpu. A short exit (calls and
  * interrupts, most accesses) saves what the procedure call standard lets C
  * destroy; C keeps the rest. A long exit saves all, because the instruction to be
- * emulated names one of the others, or a report may want them. The hypervisor is built with -ffixed-x18. ELR_EL2 and SPSR_EL2 stay
- * where they are: EL2 takes no exception of its own that it survives.
+ * emulated names one of the others, or a report may want them. The hypervisor is
+ * built with -ffixed-x18. ELR_EL2 and SPSR_EL2 stay where they are: EL2 takes no
+ * exception of its own that it survives.
  */
 #include "layout.h"
 #include "vectors.h"

@@ -53,7 +53,8 @@ enum kz_conduit { KZ_CONDUIT_SMC, KZ_CONDUIT_HVC, KZ_CONDUITS };
 enum kz_region_type { KZ_REGION_RAM, KZ_REGION_DEVICE, KZ_REGION_TYPES };
 
 /* kz_cfg_vm.flags */
-#define KZ_VM_SGI_DIRECT	(1u << 0)	/* GICv3 HRT: ICC_SGI1R_EL1 is not trapped (docs/caveats.md) */
+/* GICv3 HRT: ICC_SGI1R_EL1 is not trapped (docs/caveats.md) */
+#define KZ_VM_SGI_DIRECT	(1u << 0)
 #define KZ_VM_FLAGS		(KZ_VM_SGI_DIRECT)
 /* kz_cfg_irq.flags */
 #define KZ_IRQ_EDGE		(1u << 0)	/* else level-sensitive */

@@ -82,7 +82,8 @@ static struct walk walk(uint64_t va)
 				.level = level,
 			};
 		}
-		CHECK((d & ~0xfffffffff003ull) == 0);	/* no attribute of a table narrows its leaves */
+		/* no attribute of a table narrows its leaves */
+		CHECK((d & ~0xfffffffff003ull) == 0);
 		table = (const uint64_t *)(out + TO_PTR);
 	}
 }
@@ -93,8 +94,9 @@ static uint32_t table_count(const uint64_t *table, uint32_t level)
 
 	for (uint32_t i = 0; i < 512 && level < 3; i++) {
 		if ((table[i] & 3) == 3) {
-			n += table_count((const uint64_t *)((table[i] & 0xfffffffff000ull) + TO_PTR),
-					 level + 1);
+			uint64_t below = (table[i] & 0xfffffffff000ull) + TO_PTR;
+
+			n += table_count((const uint64_t *)below, level + 1);
 		}
 	}
 	return n;

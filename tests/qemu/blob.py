@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration blob in an image, byte by byte (include/kizami/blob.h): to read, or to spoil."""
+"""The configuration blob in an image, byte by byte: to read, or to spoil."""
 
 import struct
 
