@@ -23,6 +23,8 @@ struct check {
 	uint32_t intid_used[LINES_MAX / 32]; /* a bit for each interrupt of the machine */
 	uint32_t own_count, taken_count;
 	struct span taken[TAKEN_MAX]; /* pages: the hypervisor's, then the VMs' */
+	uint32_t ram_count;
+	struct span ram[KZ_REGIONS_MAX]; /* as the VM at hand addresses it */
 };
 
 /* A field of one or four bytes, and what it may be. */
@@ -106,9 +108,15 @@ static bool spans_hit(const struct span *list, uint32_t count, struct span s)
 	return false;
 }
 
-static bool span_is_in(struct span a, struct span b)
+/* Does one of count spans have all of s? count rounds. */
+static bool spans_have(const struct span *list, uint32_t count, struct span s)
 {
-	return (a.base >= b.base) && span_fits(a.base - b.base, a.size, b.size);
+	for (; count > 0; count--, list++) {
+		if ((s.base >= list->base) && span_fits(s.base - list->base, s.size, list->size)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool pages_are_valid(struct span s, uint64_t end)
@@ -169,17 +177,6 @@ static const struct span *ram_spans(const struct kz_cfg_machine *m)
 {
 	_Static_assert(sizeof(struct span) == sizeof(struct kz_cfg_ram), "the same");
 	return (const struct span *)(const void *)m->ram;
-}
-
-/* Is s in one bank of RAM? KZ_RAMS_MAX rounds. */
-static bool ram_has(const struct kz_cfg_machine *m, struct span s)
-{
-	for (uint32_t i = 0; i < m->ram_count; i++) {
-		if (span_is_in(s, ram_spans(m)[i])) {
-			return true;
-		}
-	}
-	return false;
 }
 
 static enum blob_err check_header(struct check *c, size_t avail)
@@ -250,7 +247,7 @@ static enum blob_err check_ram(struct check *c, const struct kz_cfg_machine *m)
 			return BLOB_RAM;
 		}
 	}
-	return ram_has(m, c->taken[0]) ? BLOB_OK : BLOB_IMAGE_RAM;
+	return spans_have(ram_spans(m), m->ram_count, c->taken[0]) ? BLOB_OK : BLOB_IMAGE_RAM;
 }
 
 /* Take a frame of the hypervisor's own, if it can be one. */
@@ -411,7 +408,7 @@ static enum blob_err check_region(struct check *c, const struct kz_cfg_region *r
 	    !pages_are_valid(pa, KZ_PA_LIMIT)) {
 		return BLOB_REGION;
 	}
-	if ((r->type == KZ_REGION_RAM) && !ram_has(m, pa)) {
+	if ((r->type == KZ_REGION_RAM) && !spans_have(ram_spans(m), m->ram_count, pa)) {
 		return BLOB_REGION_RAM;
 	}
 	if ((r->type == KZ_REGION_DEVICE) && spans_hit(ram_spans(m), m->ram_count, pa)) {
@@ -439,6 +436,7 @@ static enum blob_err check_vm_space(struct check *c, const struct kz_cfg_vm *vm)
 	uint32_t count = vm->region_count + ((vm->console == KZ_CONSOLE_PL011) ? 3u : 2u);
 	uint32_t n = 0;
 
+	c->ram_count = 0;
 	while (n < count) { /* KZ_REGIONS_MAX + 3 rounds, squared */
 		struct span s;
 
@@ -450,6 +448,9 @@ static enum blob_err check_vm_space(struct check *c, const struct kz_cfg_vm *vm)
 				return err;
 			}
 			s = (struct span){ vm->region[n].ipa, vm->region[n].size };
+			if (vm->region[n].type == KZ_REGION_RAM) {
+				c->ram[c->ram_count++] = s;
+			}
 		} else {
 			s = frames[n - vm->region_count];
 		}
@@ -461,17 +462,9 @@ static enum blob_err check_vm_space(struct check *c, const struct kz_cfg_vm *vm)
 }
 
 /* Is the guest's [ipa, ipa + size) inside one of its RAM regions? */
-static bool vm_ram(const struct kz_cfg_vm *vm, uint64_t ipa, uint64_t size)
+static bool ram_has(const struct check *c, uint64_t ipa, uint64_t size)
 {
-	for (uint32_t i = 0; i < vm->region_count; i++) { /* KZ_REGIONS_MAX rounds */
-		const struct kz_cfg_region *r = &vm->region[i];
-
-		if ((r->type == KZ_REGION_RAM) &&
-		    span_is_in((struct span){ ipa, size }, (struct span){ r->ipa, r->size })) {
-			return true;
-		}
-	}
-	return false;
+	return spans_have(c->ram, c->ram_count, (struct span){ ipa, size });
 }
 
 static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)
@@ -483,7 +476,7 @@ static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *v
 		ok = (vm->console_ipa | intid) == 0;
 	} else if (vm->console == KZ_CONSOLE_RING) {
 		ok = (intid == 0) && ((vm->console_ipa % KZ_PAGE_SIZE) == 0) &&
-		     vm_ram(vm, vm->console_ipa, KZ_CONSOLE_SIZE);
+		     ram_has(c, vm->console_ipa, KZ_CONSOLE_SIZE);
 	} else {
 		ok = (intid == 0) || spi_is_valid(intid, vm->irq_lines);
 	}
@@ -501,8 +494,8 @@ static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
 {
 	uint64_t room = c->cfg->image_size - c->cfg->blob_offset;
 
-	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || !vm_ram(vm, vm->entry, 4) ||
-	    !vm_ram(vm, vm->arg, 8)) {
+	if ((((vm->entry % 4) | (vm->arg % 8)) != 0) || !ram_has(c, vm->entry, 4) ||
+	    !ram_has(c, vm->arg, 8)) {
 		return BLOB_ENTRY;
 	}
 	for (uint32_t i = 0; i < vm->load_count; i++) { /* KZ_LOADS_MAX rounds */
@@ -510,7 +503,7 @@ static enum blob_err check_vm_loads(struct check *c, const struct kz_cfg_vm *vm)
 
 		c->where.index = i;
 		if ((l->size == 0) || ((l->offset % 64) != 0) || (l->offset < c->cfg->size) ||
-		    !span_fits(l->offset, l->size, room) || !vm_ram(vm, l->ipa, l->size)) {
+		    !span_fits(l->offset, l->size, room) || !ram_has(c, l->ipa, l->size)) {
 			return BLOB_LOAD;
 		}
 	}
