@@ -151,6 +151,20 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 	spin_unlock(&vgic->lock);
 }
 
+void vgic_hw_irq_parked(struct vcpu *v, uint32_t intid)
+{
+	struct vgic *vgic = &v->vm->arch.vgic;
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+
+	spin_lock(&vgic->lock);
+	b->held |= BIT(intid % 32);
+	b->latch |= BIT(intid % 32);
+	if (intid >= GIC_PRIVATE && b->cpu[intid % 32] != v->id) {
+		vgic_notify_locked(v, v->vm->arch.vgic.vcpus & ~BIT(v->id), false);
+	}
+	spin_unlock(&vgic->lock);
+}
+
 void vgic_line(struct vm *vm, uint32_t intid, bool high)
 {
 	struct vgic *vgic = &vm->arch.vgic;

@@ -88,6 +88,8 @@ bool vgic_is_pending(struct vcpu *v);
 
 /* The physical twin of `intid` fired and its priority is dropped. Own core. */
 void vgic_hw_irq(struct vcpu *v, uint32_t intid);
+/* The same while v is off: it waits for another target, or for v. Own core. */
+void vgic_hw_irq_parked(struct vcpu *v, uint32_t intid);
 /* Bring the list registers up to date: maintenance, and before the first entry. Own core. */
 void vgic_sync(struct vcpu *v);
 /* HAZARD_IRQ: as vgic_sync, or less if only SGIs came. Own core. */

@@ -239,13 +239,18 @@ static struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
 	return trap_finish(v);
 }
 
+static bool is_guests(struct vcpu *v, uint32_t intid)
+{
+	return intid < v->vm->cfg->irq_lines &&
+	       (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) != 0;
+}
+
 /* An interrupt whose priority is dropped, and for which there is no quick way. */
 struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
 {
 	uint32_t intid = iar & INTID;
 
-	if (intid >= v->vm->cfg->irq_lines ||
-	    (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) == 0) {
+	if (!is_guests(v, intid)) {
 		return other_irq(v, iar);
 	}
 	v->exits[EXIT_IRQ]++;
@@ -264,9 +269,13 @@ void trap_irq_el2(struct percpu *cpu)
 	uint32_t iar = gic_ack();
 	uint32_t intid = iar & INTID;
 
-	(void)cpu;
-	if (intid < GIC_SPURIOUS) {
-		gic_eoi(iar);
+	if (intid >= GIC_SPURIOUS) {
+		return;
+	}
+	gic_eoi(iar);
+	if (cpu->vcpu != NULL && is_guests(cpu->vcpu, intid)) {
+		vgic_hw_irq_parked(cpu->vcpu, intid);
+	} else {
 		(void)own_irq(iar, intid);
 	}
 }
