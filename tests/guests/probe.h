@@ -21,6 +21,7 @@ SYSREG_WRITE(spsr_el1, "spsr_el1")
 SYSREG_WRITE(vbar_el1, "vbar_el1")
 SYSREG_WRITE(cpacr_el1, "cpacr_el1")
 SYSREG_READ(id_aa64pfr0_el1, "id_aa64pfr0_el1")
+SYSREG_READ(cntpct_el0, "cntpct_el0")
 
 #define ESR_EC(esr)	((uint32_t)((esr) >> 26) & 0x3fu)
 #define EC_UNKNOWN	0x00u
@@ -29,6 +30,7 @@ SYSREG_READ(id_aa64pfr0_el1, "id_aa64pfr0_el1")
 #define EC_FETCH	0x21u
 #define EC_PC_ALIGN	0x22u
 #define EC_DATA		0x25u
+#define EC_DATA_EL0	0x24u
 #define EC_BREAKPOINT	0x31u
 #define EC_STEP		0x33u
 #define EC_WATCHPOINT	0x35u
@@ -38,12 +40,15 @@ SYSREG_READ(id_aa64pfr0_el1, "id_aa64pfr0_el1")
 
 #define SPSR_DAIF	0x3c0ull
 #define SPSR_IL_SS	0x300000ull
+#define SPSR_EL1H	5ull
+#define SLOT_EL0	8u
 
 /* What the last exception was, and how many there were. */
 struct probe {
 	uint64_t faults;	/* synchronous ones */
 	uint64_t interrupts;	/* IRQ, FIQ, SError */
 	uint64_t esr, far, pc;
+	uint64_t user_esr;	/* of the last one at EL0 that was not SVC */
 };
 static struct probe probe;
 
@@ -67,8 +72,13 @@ __attribute__((used)) void probe_exception(uint64_t *frame, uint64_t slot)
 	probe.esr = read_esr_el1();
 	probe.far = read_far_el1();
 	probe.pc = read_elr_el1();
+	if (slot == SLOT_EL0 && ESR_EC(probe.esr) != EC_SVC) {
+		probe.user_esr = probe.esr;
+	}
 	switch (ESR_EC(probe.esr)) {
 	case EC_SVC:
+		write_spsr_el1(spsr | SPSR_EL1H);
+		return;
 	case EC_ILLEGAL:
 	case EC_BREAKPOINT:
 	case EC_STEP:

@@ -100,12 +100,19 @@ void guest_irq(uint64_t now)
 	const uint32_t taken = gic_acknowledge() & 0x3ff;
 
 	if (taken == intid) {
-		tick(now);
+		/*
+		 * The line falls before the interrupt ends: QEMU's GICv2 forgets a line that is high
+		 * when a guest ends its interrupt.
+		 */
+		write_cntv_ctl_el0(0);
 	} else if (taken < GIC_SPURIOUS) {
 		strays++;
 	}
 	if (taken < GIC_SPURIOUS) {
 		gic_end(taken);
+	}
+	if (taken == intid) {
+		tick(now);
 	}
 }
 
