@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """IMAGE: its layout, what is in the blob, what each guest format becomes."""
 
+from pathlib import Path
+
 import pytest
 
 import files
@@ -217,10 +219,18 @@ def test_narrow(folder):
     assert (image.cfg.ram_count, image.cfg.ram[:4]) == (1, (RAM, 64 << 20, 0, 0))
 
 
+def test_narrow_with_reserved(folder):
+    """What firmware keeps is part of the RAM that is counted, but not of what is used."""
+    ram = folder.image("ram = 400M\n" + CONF % "raw.bin").cfg.ram
+    assert ram[:6] == (RAM, 0x10000000, 0x50001000, 0x7fff000, 0x58100000, 0xf00000)
+    ram = folder.image("ram = 384M\n" + CONF % "raw.bin").cfg.ram
+    assert ram[:6] == (RAM, 0x10000000, 0x50001000, 0x7fff000, 0, 0)
+
+
 def test_not_narrower(folder):
     """All of the cores and all of the RAM is no narrowing."""
     plain = folder.image(CONF % "raw.bin")
-    image = folder.image("cores = 3\nram = 523260K\n" + CONF % "raw.bin")
+    image = folder.image("cores = 3\nram = 512M\n" + CONF % "raw.bin")
     assert image.cfg.cpu_count == 3
     assert image.cfg.ram == plain.cfg.ram
     assert sum(plain.cfg.ram[1::2]) == 523260 << 10
@@ -294,6 +304,17 @@ def test_not_a_hypervisor(folder):
     assert not (folder.path / "out.img").exists()
 
 
+def reserved(folder, board):
+    """What a built-in board's tree reserves: Debian 13's of the ZCU102 has two such areas."""
+    dtb = (Path(__file__).resolve().parents[2] / f"build/boards/{board}.dtb").read_bytes()
+    t = files.Tree(folder.write(board + ".tree", dtb))
+    if "reserved-memory" not in t.nodes():
+        return []
+    regs = [t.get(f"/reserved-memory/{n}", "reg") for n in t.nodes("/reserved-memory")]
+    starts = [(r[0] << 32 | r[1], r[2] << 32 | r[3]) for r in regs]
+    return [(at, at + size) for at, size in starts]
+
+
 @pytest.mark.parametrize("board, version, mpidrs", [
     ("virt", 3, (0, 1, 2, 3)), ("virt-gicv2", 2, (0, 1, 2, 3)), ("zcu102", 2, (0, 1, 2, 3))])
 def test_boards(folder, board, version, mpidrs):
@@ -312,6 +333,11 @@ def test_boards(folder, board, version, mpidrs):
     assert c.gic_version == version
     assert c.mpidr[:4] == mpidrs
     assert c.cpu_count == 4
-    assert c.ram_count == 1
-    assert c.ram[1] == 2 << 30
+    banks = [(c.ram[2 * i], c.ram[2 * i] + c.ram[2 * i + 1]) for i in range(c.ram_count)]
+    base = c.image_pa - MIB2
+    kept = reserved(folder, board)
+    assert (banks[0][0], banks[-1][1]) == (base, base + (2 << 30))
+    assert sum(end - start for start, end in banks + kept) == 2 << 30
+    for at, to in kept:
+        assert all(to <= start or end <= at for start, end in banks)
     assert (c.vtimer_intid, c.ptimer_intid, c.htimer_intid, c.maint_intid) == (27, 30, 26, 25)

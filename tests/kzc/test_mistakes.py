@@ -50,7 +50,7 @@ MISTAKES = {
     "no board file": (VM + "board = ./none.conf #!", r"board file .*none\.conf: No such file"),
     "too many cores": (HEAD + VM + "cores = 9 #!", "cores is '9': board board has 1 to 3"),
     "no cores": (HEAD + VM + "cores = 0 #!", "cores is '0': board board has 1 to 3"),
-    "too much ram": (HEAD + VM + "ram = 4G #!", "ram is 4G: board board has 510M"),
+    "too much ram": (HEAD + VM + "ram = 4G #!", "ram is 4G: board board has 512M"),
     "odd ram": (HEAD + VM + "ram = 5000 #!", "ram is '5000': it is a multiple of 4K"),
     # The VM
     "no vm": (HEAD, "there is no VM"),

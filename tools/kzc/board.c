@@ -91,7 +91,28 @@ static void banks_cut_reserved(const void *fdt, struct banks *b)
 	}
 }
 
-static void ram_read(struct board *b)
+/* Keep the first bytes; returns how many there are. */
+static uint64_t banks_narrow(struct banks *b, uint64_t size)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < b->count; i++) {
+		struct bank *k = &b->bank[i];
+		uint64_t left = size - total;
+
+		if (k->end - k->base > left) {
+			k->end = k->base + left;
+		}
+		total += k->end - k->base;
+	}
+	return total;
+}
+
+/*
+ * The first bytes of the RAM that the tree has, at most limit, less what is reserved there: what
+ * firmware keeps for itself is installed all the same.
+ */
+static void ram_read(struct board *b, uint64_t limit)
 {
 	struct banks banks = { .count = 0 };
 	struct kz_cfg_machine *m = &b->m;
@@ -115,7 +136,10 @@ static void ram_read(struct board *b)
 	}
 	b->image_pa = banks.bank[0].base + KZ_TEXT_OFFSET;
 	bank_cut(&banks, KZ_PA_LIMIT, UINT64_MAX);
+	b->ram_size = banks_narrow(&banks, limit);
 	banks_cut_reserved(b->fdt, &banks);
+	memset(m->ram, 0, sizeof(m->ram));
+	m->ram_count = 0;
 	for (unsigned i = 0; (i < banks.count) && (m->ram_count < KZ_RAMS_MAX); i++) {
 		uint64_t base = (banks.bank[i].base + KZ_PAGE_SIZE - 1) & ~(KZ_PAGE_SIZE - 1ull);
 		uint64_t end = banks.bank[i].end & ~(KZ_PAGE_SIZE - 1ull);
@@ -126,31 +150,6 @@ static void ram_read(struct board *b)
 			m->ram_count++;
 		}
 	}
-}
-
-static uint64_t ram_total(const struct kz_cfg_machine *m)
-{
-	uint64_t total = 0;
-
-	for (uint32_t i = 0; i < m->ram_count; i++) {
-		total += m->ram[i].size;
-	}
-	return total;
-}
-
-static void ram_narrow(struct kz_cfg_machine *m, uint64_t size)
-{
-	uint32_t count = 0;
-
-	while ((count < m->ram_count) && (size > 0)) {
-		uint64_t take = (m->ram[count].size < size) ? m->ram[count].size : size;
-
-		m->ram[count].size = take;
-		size -= take;
-		count++;
-	}
-	memset(&m->ram[count], 0, (m->ram_count - count) * sizeof(m->ram[0]));
-	m->ram_count = count;
 }
 
 /* ---- Cores, PSCI ---- */
@@ -433,7 +432,7 @@ bool board_parse(struct board *out, const struct conf_board *conf, struct bytes 
 	out->clocks = conf->clocks;
 	snprintf(out->m.board, sizeof(out->m.board), "%s", out->name);
 	cores_read(out);
-	ram_read(out);
+	ram_read(out, UINT64_MAX);
 	psci_read(out);
 	gic_read(out);
 	if (out->diag.errors > 0) {
@@ -451,8 +450,8 @@ bool board_parse(struct board *out, const struct conf_board *conf, struct bytes 
 				   "ram is '%s': it is a size, such as "
 				   "512M",
 				   conf->ram.s);
-		} else if (ram < ram_total(&out->m)) {
-			ram_narrow(&out->m, ram);
+		} else {
+			ram_read(out, ram);
 		}
 	}
 	return out->diag.errors == 0;
@@ -571,11 +570,11 @@ void board_narrow(struct diag *d, struct board *b, struct conf_text cores, struc
 		if (!conf_size(ram.s, &n) || (n == 0) || ((n % KZ_PAGE_SIZE) != 0)) {
 			diag_error(d, ram.line, "ram is '%s': it is a multiple of 4K, such as 512M",
 				   ram.s);
-		} else if (n > ram_total(&b->m)) {
+		} else if (n > b->ram_size) {
 			diag_error(d, ram.line, "ram is %s: board %s has %lluM", ram.s, b->name,
-				   (unsigned long long)(ram_total(&b->m) >> 20));
+				   (unsigned long long)(b->ram_size >> 20));
 		} else {
-			ram_narrow(&b->m, n);
+			ram_read(b, n);
 		}
 	}
 }

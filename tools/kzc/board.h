@@ -23,6 +23,7 @@ struct board {
 	size_t fdt_size;
 	struct kz_cfg_machine m;
 	uint64_t image_pa;                  /* where boot loaders put an Image */
+	uint64_t ram_size;                  /* what is reserved included */
 	int gic, uart, pmu;                 /* nodes; negative: none */
 	uint32_t pmu_intid[KZ_CPUS_MAX];    /* of each core's PMU, when they are SPIs; else 0 */
 	uint8_t spi_used[KZ_INTID_MAX + 4]; /* 1: some node of the tree has this INTID */
