@@ -83,7 +83,7 @@ __attribute__((used)) void probe_exception(uint64_t *frame, uint64_t slot)
 	case EC_BREAKPOINT:
 	case EC_STEP:
 	case EC_WATCHPOINT:
-		break;			/* the next one, or once more with debug exceptions masked */
+		break;			/* the next one, or the same with debug masked */
 	case EC_FETCH:
 	case EC_PC_ALIGN:
 		write_elr_el1(frame[FRAME_X30]);

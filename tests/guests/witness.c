@@ -101,8 +101,8 @@ void guest_irq(uint64_t now)
 
 	if (taken == intid) {
 		/*
-		 * The line falls before the interrupt ends: QEMU's GICv2 forgets a line that is high
-		 * when a guest ends its interrupt.
+		 * The line falls before the interrupt ends: QEMU's GICv2 forgets a line that
+		 * is high when a guest ends its interrupt.
 		 */
 		write_cntv_ctl_el0(0);
 	} else if (taken < GIC_SPURIOUS) {
