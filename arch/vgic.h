@@ -106,8 +106,6 @@ void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1);
  */
 enum verdict vgic_gicd(struct vcpu *v, struct access *a);
 enum verdict vgic_gicr(struct vcpu *v, struct access *a);
-enum verdict vgic_hrt_gicd(struct vcpu *v, struct access *a);
-enum verdict vgic_hrt_gicr(struct vcpu *v, struct access *a);
 /* The second page of an HRT guest's GICv2 CPU interface, which has GICC_DIR alone. */
 enum verdict vgic_hrt_dir(struct vcpu *v, struct access *a);
 
@@ -128,8 +126,12 @@ void vgic_ask_locked(struct vcpu *t);
 /* The twin fired again: the guest has ended it, in whichever list register with HW it was. */
 void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid);
 
-/* What GICD_TYPER, GICR_TYPER and the identification registers say, both models. */
-bool vgic_id_register(struct vcpu *v, uint32_t offset, uint64_t *value);
-uint64_t vgic_gicr_typer(const struct vcpu *v);
+/*
+ * What an HRT guest's access reaches of the hardware's registers of `owner`: the word at
+ * `offset` that begins with intid; a byte of IPRIORITYR or ITARGETSR, returned; IROUTER.
+ */
+void vgic_hrt_word(const struct vcpu *owner, uint32_t offset, uint32_t intid, struct access *a);
+uint32_t vgic_hrt_byte(const struct vcpu *owner, uint32_t offset, bool write, uint32_t value);
+void vgic_hrt_router(struct vcpu *v, uint32_t offset, struct access *a);
 
 #endif

@@ -14,13 +14,14 @@
 #define CTLR_ARE	BIT(4)
 #define CTLR_DS		BIT(6)
 #define ROUTER_IRM	BIT(31)
+#define PRIORITY_MASK	0xf8u		/* five bits: what every list register holds */
 
 static uint32_t all_vcpus(const struct vm *vm)
 {
 	return vm->arch.vgic.vcpus;
 }
 
-bool vgic_id_register(struct vcpu *v, uint32_t offset, uint64_t *value)
+static bool id_register(struct vcpu *v, uint32_t offset, uint64_t *value)
 {
 	uint32_t pidr2 = gic.v3 ? 0xffe8u : 0xfe8u;
 
@@ -36,7 +37,7 @@ bool vgic_id_register(struct vcpu *v, uint32_t offset, uint64_t *value)
 	return true;
 }
 
-uint64_t vgic_gicr_typer(const struct vcpu *v)
+static uint64_t gicr_typer(const struct vcpu *v)
 {
 	/* NRT and SRT guests count their vCPUs in Aff0; HRT guests see their cores. */
 	uint64_t aff = v->vm->cfg->level == KZ_HRT ? gic.affinity[v->cpu->id] : v->id;
@@ -87,24 +88,18 @@ static uint32_t elsewhere(struct vcpu *me, struct vcpu *owner, struct vgic_bank 
 	return other;
 }
 
-static uint32_t read_pending(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			     uint32_t first)
+/* ISPENDR and ICPENDR (LR_PENDING), or ISACTIVER and ICACTIVER (LR_ACTIVE). */
+static uint32_t state_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
+			   uint32_t first, uint32_t state)
 {
 	uint32_t other = elsewhere(me, owner, b, first);
-	uint32_t set = b->latch | (b->line & ~b->edge) | vgic_in_lr_locked(me, b, LR_PENDING) |
-		       (other & ~(b->snap & b->fresh));
+	uint32_t set = vgic_in_lr_locked(me, b, state);
 
-	b->fresh &= ~other;
-	return set;
-}
-
-static uint32_t read_active(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			    uint32_t first)
-{
-	uint32_t other = elsewhere(me, owner, b, first);
-	uint32_t set = b->active | vgic_in_lr_locked(me, b, LR_ACTIVE) |
-		       (other & (b->snap | ~b->fresh));
-
+	if (state == LR_PENDING) {
+		set |= b->latch | (b->line & ~b->edge) | (other & ~(b->snap & b->fresh));
+	} else {
+		set |= b->active | (other & (b->snap | ~b->fresh));
+	}
 	b->fresh &= ~other;
 	return set;
 }
@@ -112,87 +107,44 @@ static uint32_t read_active(struct vcpu *me, struct vcpu *owner, struct vgic_ban
 static uint32_t bits_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
 			  uint32_t reg, uint32_t first)
 {
-	switch (reg) {
-	case GICD_IGROUPR:
+	if (reg < GICD_ISENABLER) {
 		return b->group1;
-	case GICD_ISENABLER:
-	case GICD_ICENABLER:
+	}
+	if (reg < GICD_ISPENDR) {
 		return b->enabled;
-	case GICD_ISPENDR:
-	case GICD_ICPENDR:
-		return read_pending(me, owner, b, first);
-	default:
-		return read_active(me, owner, b, first);
 	}
+	return state_read(me, owner, b, first, reg < GICD_ISACTIVER ? LR_PENDING : LR_ACTIVE);
 }
 
-static void write_group(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b, uint32_t first,
-			uint32_t set)
+/* These change what `set` says; they return for which interrupts a vCPU shall look. */
+
+static uint32_t write_group(struct vgic_bank *b, uint32_t set)
 {
-	if (set != b->group1) {
-		b->group1 = set;
-		vgic_live_locked(me->vm, b);
-		vgic_notify_locked(me, concerned(owner, first), true);
-	}
+	uint32_t changed = set ^ b->group1;
+
+	b->group1 = set;
+	return changed;
 }
 
-static void write_enable(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b, uint32_t first,
-			 uint32_t set)
+static uint32_t write_enable(struct vcpu *owner, struct vgic_bank *b, uint32_t first, uint32_t set,
+			     bool on)
 {
-	set &= ~b->enabled;
-	if (set != 0) {
-		b->enabled |= set;
-		vgic_live_locked(me->vm, b);
-		twin_enable(owner, first, set & b->hw, true);
-		if (((b->latch | b->line) & set) != 0) {
-			vgic_notify_locked(me, concerned(owner, first), false);
-		}
-	}
+	set &= on ? ~b->enabled : b->enabled;
+	b->enabled ^= set;
+	twin_enable(owner, first, set & b->hw, on);
+	return set & (on ? b->latch | b->line : b->inlr);
 }
 
-static void write_disable(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b, uint32_t first,
-			  uint32_t set)
+static uint32_t write_clear_pending(struct vcpu *owner, struct vgic_bank *b, uint32_t first,
+				    uint32_t set)
 {
-	if (first == 0 && !gic.v3) {
-		set &= ~(BIT(GIC_SGIS) - 1);	/* SGIs are always enabled (IHI 0048 4.3.5) */
-	}
-	set &= b->enabled;
-	if (set != 0) {
-		b->enabled &= ~set;
-		vgic_live_locked(me->vm, b);
-		twin_enable(owner, first, set & b->hw, false);
-		if ((b->inlr & set) != 0) {
-			vgic_notify_locked(me, concerned(owner, first), true);
-		}
-	}
-}
-
-static void write_set_pending(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			      uint32_t first, uint32_t set)
-{
-	if (first == 0 && !gic.v3) {
-		set &= ~(BIT(GIC_SGIS) - 1);	/* read-only for SGIs: GICD_SPENDSGIR does it */
-	}
-	b->latch |= set;
-	vgic_notify_locked(me, concerned(owner, first), false);
-}
-
-static void write_clear_pending(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-				uint32_t first, uint32_t set)
-{
-	if (first == 0 && !gic.v3) {
-		set &= ~(BIT(GIC_SGIS) - 1);
-	}
 	b->latch &= ~set;
 	b->drop_pending |= set & b->inlr;
 	twin_release(owner, b, first, set & ~b->inlr & ~b->active);
-	if ((set & b->inlr) != 0) {
-		vgic_notify_locked(me, concerned(owner, first), false);
-	}
+	return set & b->inlr;
 }
 
-static void write_set_active(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			     uint32_t first, uint32_t set)
+static uint32_t write_set_active(struct vgic_bank *b, uint32_t set)
 {
 	for (uint32_t s = set & ~b->inlr & ~b->active; s != 0; s &= s - 1) {
 		b->lr[__builtin_ctz(s)] = VGIC_NOBODY;
@@ -200,94 +152,75 @@ static void write_set_active(struct vcpu *me, struct vcpu *owner, struct vgic_ba
 	b->active |= set & ~b->inlr;
 	b->make_active |= set & b->inlr;
 	b->drop_active &= ~set;
-	vgic_notify_locked(me, concerned(owner, first), true);
+	return set;
 }
 
-static void write_clear_active(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			       uint32_t first, uint32_t set)
+static uint32_t write_clear_active(struct vcpu *owner, struct vgic_bank *b, uint32_t first,
+				   uint32_t set)
 {
 	set &= b->active | b->inlr;
-	if (set != 0) {
-		b->active &= ~set;
-		b->drop_active |= set & b->inlr;
-		b->make_active &= ~set;
-		twin_release(owner, b, first, set & ~b->inlr & ~b->latch);
-		vgic_notify_locked(me, concerned(owner, first), false);
-	}
+	b->active &= ~set;
+	b->drop_active |= set & b->inlr;
+	b->make_active &= ~set;
+	twin_release(owner, b, first, set & ~b->inlr & ~b->latch);
+	return set;
 }
 
 static void bits_write(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b, uint32_t reg,
 		       uint32_t first, uint32_t set)
 {
-	typedef void (*bits_fn)(struct vcpu *, struct vcpu *, struct vgic_bank *, uint32_t,
-				uint32_t);
-	static const bits_fn table[] = {
-		write_group, write_enable, write_disable, write_set_pending, write_clear_pending,
-		write_set_active, write_clear_active,
-	};
-
-	table[(reg - GICD_IGROUPR) / 0x80](me, owner, b, first, set);
+	if (first == 0 && !gic.v3 && reg >= GICD_ISENABLER && reg < GICD_ISACTIVER) {
+		/* SGIs are always enabled (IHI 0048 4.3.5); GICD_SPENDSGIR has their state. */
+		set &= ~(BIT(GIC_SGIS) - 1);
+	}
+	switch (reg) {
+	case GICD_IGROUPR:
+		set = write_group(b, set);
+		break;
+	case GICD_ISENABLER:
+	case GICD_ICENABLER:
+		set = write_enable(owner, b, first, set, reg == GICD_ISENABLER);
+		break;
+	case GICD_ISPENDR:
+		b->latch |= set;
+		break;
+	case GICD_ICPENDR:
+		set = write_clear_pending(owner, b, first, set);
+		break;
+	case GICD_ISACTIVER:
+		set = write_set_active(b, set);
+		break;
+	default:
+		set = write_clear_active(owner, b, first, set);
+		break;
+	}
+	vgic_live_locked(me->vm, b);
+	if (set != 0) {
+		vgic_notify_locked(me, concerned(owner, first), true);
+	}
 }
 
 /* ---- Bytes and pairs ---- */
 
-static uint32_t priority_mask(void)
-{
-	return 0xf8;		/* five bits: what every list register holds */
-}
-
-static uint64_t bytes_read(const uint8_t *from, uint32_t n, uint32_t size)
-{
-	uint64_t value = 0;
-
-	for (uint32_t i = 0; i < size; i++) {
-		value |= (uint64_t)from[n + i] << i * 8;
-	}
-	return value;
-}
-
-static void priority_access(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			    uint32_t intid, struct access *a)
-{
-	uint32_t n = intid % 32;
-
-	if (!a->write) {
-		a->value = bytes_read(b->prio, n, a->size);
-		return;
-	}
-	for (uint32_t i = 0; i < a->size; i++) {
-		b->prio[n + i] = (uint8_t)(a->value >> i * 8 & priority_mask());
-	}
-	if (b->inlr != 0 || b->latch != 0) {
-		vgic_notify_locked(me, concerned(owner, intid & ~31u), true);
-	}
-}
-
 /* ICFGR: bit 1 of each pair; SGIs are edges, PPIs are what the wires are. */
 static void config_access(struct vgic_bank *b, uint32_t intid, struct access *a)
 {
-	uint32_t n = intid % 32;
-	uint64_t value = 0;
+	uint32_t value = 0;
 
 	for (uint32_t i = 0; i < 16; i++) {
-		uint32_t bit = BIT(n + i);
+		uint32_t bit = BIT(intid % 32 + i);
+		bool edge = (b->edge & bit) != 0;
 
-		value |= (b->edge & bit) != 0 ? 2ull << i * 2 : 0;
-		if (a->write && intid >= GIC_PRIVATE && ((b->hw | b->inlr) & bit) == 0) {
-			b->edge = (a->value & 2ull << i * 2) != 0 ? b->edge | bit : b->edge & ~bit;
-		}
-		if (a->write && intid >= GIC_PRIVATE && (b->hw & bit) != 0) {
-			bool edge = (a->value & 2ull << i * 2) != 0;
-
-			if (edge != ((b->edge & bit) != 0)) {
-				b->edge ^= bit;
-				gic_set_edge(intid + i, edge);
+		if (a->write && intid >= GIC_PRIVATE && edge != (a->value >> (i * 2 + 1) & 1) &&
+		    ((b->hw | ~b->inlr) & bit) != 0) {
+			b->edge ^= bit;
+			if ((b->hw & bit) != 0) {
+				gic_set_edge(intid + i, !edge);
 			}
 		}
+		value |= edge ? 2u << i * 2 : 0;
 	}
-	if (!a->write) {
-		a->value = value;
-	}
+	a->value = value;
 }
 
 /* An SPI goes to vCPU `cpu` from now on. */
@@ -305,37 +238,44 @@ static void retarget(struct vcpu *me, struct vgic_bank *b, uint32_t intid, uint3
 	vgic_notify_locked(me, all_vcpus(me->vm), true);
 }
 
-static void targets_access(struct vcpu *me, struct vgic_bank *b, uint32_t intid, struct access *a)
+static uint32_t target_byte(struct vcpu *me, struct vgic_bank *b, uint32_t intid, bool write,
+			    uint32_t value)
 {
-	bool uniprocessor = me->vm->cfg->vcpu_count == 1;
-	uint64_t value = 0;
+	uint32_t *route = &b->route[intid % 32];
+	uint32_t mask = value & all_vcpus(me->vm);
 
-	for (uint32_t i = 0; i < a->size; i++) {
-		uint32_t n = (intid + i) % 32;
-		uint32_t mask = (uint32_t)(a->value >> i * 8) & all_vcpus(me->vm);
+	if (me->vm->cfg->vcpu_count == 1) {
+		return 0;			/* RAZ/WI (IHI 0048 4.3.12) */
+	}
+	if (intid < GIC_PRIVATE) {
+		return BIT(me->id);
+	}
+	if (write) {
+		*route = mask;
+		retarget(me, b, intid, mask != 0 ? (uint32_t)__builtin_ctz(mask) : VGIC_NOBODY);
+	}
+	return *route;
+}
 
-		if (intid < GIC_PRIVATE) {
-			value |= uniprocessor ? 0 : (uint64_t)BIT(me->id) << i * 8;
-		} else if (uniprocessor) {
-			value |= 0;		/* RAZ/WI (IHI 0048 4.3.12) */
-		} else if (a->write) {
-			b->route[n] = mask;
-			retarget(me, b, intid + i,
-				 mask != 0 ? (uint32_t)__builtin_ctz(mask) : VGIC_NOBODY);
-		} else {
-			value |= (uint64_t)b->route[n] << i * 8;
+static uint32_t priority_byte(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
+			      uint32_t intid, bool write, uint32_t value)
+{
+	uint8_t *prio = &b->prio[intid % 32];
+
+	if (write) {
+		*prio = (uint8_t)(value & PRIORITY_MASK);
+		if (((b->inlr | b->latch | b->line) & BIT(intid % 32)) != 0) {
+			vgic_notify_locked(me, concerned(owner, intid & ~31u), true);
 		}
 	}
-	if (!a->write) {
-		a->value = value;
-	}
+	return *prio;
 }
 
 static void router_access(struct vcpu *me, struct access *a)
 {
 	uint32_t intid = (uint32_t)(a->addr - GICD_IROUTER) / 8;
 	struct vgic_bank *b = vgic_bank_of(me, intid);
-	uint32_t n = intid % 32;
+	uint32_t *route = &b->route[intid % 32];
 	uint32_t cpu;
 
 	if ((a->addr & 4) != 0) {		/* the upper half: Aff3, which nobody has */
@@ -343,37 +283,34 @@ static void router_access(struct vcpu *me, struct access *a)
 		return;
 	}
 	if (!a->write) {
-		a->value = b->route[n];
+		a->value = *route;
 		return;
 	}
-	b->route[n] = (uint32_t)a->value & (0xffffff | ROUTER_IRM);
-	cpu = (b->route[n] & ROUTER_IRM) != 0 ? 0 : b->route[n];
-	if (a->size == 8 && (a->value >> 32) != 0) {
+	*route = (uint32_t)a->value & (0xffffff | ROUTER_IRM);
+	cpu = (*route & ROUTER_IRM) != 0 ? 0 : *route;
+	if (cpu >= me->vm->cfg->vcpu_count || (a->size == 8 && (a->value >> 32) != 0)) {
 		cpu = VGIC_NOBODY;
 	}
-	retarget(me, b, intid, cpu < me->vm->cfg->vcpu_count ? cpu : VGIC_NOBODY);
+	retarget(me, b, intid, cpu);
 }
 
 /* ---- SGIs ---- */
 
+/* GICD_SGIR (IHI 0048 4.3.15): an SGI reaches `all` of this VM, and nobody else. */
 static void sgir_write(struct vcpu *v, uint32_t value)
 {
-	uint32_t self = BIT(v->id);
-	uint32_t targets = value >> 16 & 0xff;
+	bool hrt = v->vm->arch.hrt;
+	uint32_t self = hrt ? gic.gicc_id[v->cpu->id] : BIT(v->id);
+	uint32_t all = hrt ? v->vm->arch.vgic.cores : all_vcpus(v->vm);
+	uint32_t filter = value >> 24 & 3;
+	uint32_t targets = filter == 0 ? value >> 16 & all :
+			   filter == 1 ? all & ~self : filter == 2 ? self & all : 0;
 
-	switch (value >> 24 & 3) {
-	case 1:
-		targets = all_vcpus(v->vm) & ~self;
-		break;
-	case 2:
-		targets = self;
-		break;
-	case 3:
-		return;
-	default:
-		break;
+	if (!hrt) {
+		vgic_sgi(v, value & 0xf, targets, false);
+	} else if (targets != 0) {
+		mmio_write32(gic.gicd + GICD_SGIR, targets << 16 | (value & 0xf));
 	}
-	vgic_sgi(v, value & 0xf, targets, false);
 }
 
 void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1)
@@ -390,86 +327,82 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1)
 	vgic_sgi(v, (uint32_t)(value >> 24) & 0xf, targets, group1);
 }
 
-/* Who has this SGI pending on v; one of them may be in a list register. */
-static uint8_t sgi_senders(struct vcpu *v, uint32_t intid)
-{
-	const struct vgic_cpu *g = &v->arch.vgic;
-	uint32_t in_lr = vgic_in_lr_locked(v, &g->bank, LR_PENDING) & BIT(intid);
-
-	return (uint8_t)(g->sgi_source[intid] |
-			 (in_lr != 0 ? BIT(g->lr_source[g->bank.lr[intid]]) : 0));
-}
-
-/* GICD_CPENDSGIRn, GICD_SPENDSGIRn: a byte of senders for each SGI of this vCPU. */
-static void sgi_pending_access(struct vcpu *v, uint32_t offset, struct access *a)
+/* GICD_CPENDSGIRn, GICD_SPENDSGIRn: who has the SGI pending here; one may be in a list register. */
+static uint32_t sgi_pending_byte(struct vcpu *v, uint32_t offset, bool write, uint32_t value)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
-	bool set = offset >= GICD_SPENDSGIR;
-	uint32_t first = offset & 0xf;
+	uint32_t intid = offset & 0xf;
+	uint32_t in_lr = (g->bank.inlr & BIT(intid)) != 0 ? BIT(g->lr_source[g->bank.lr[intid]]) : 0;
+	uint32_t now = g->sgi_source[intid];
 
-	if (!a->write) {
-		a->value = 0;
-		for (uint32_t i = 0; i < a->size; i++) {
-			a->value |= (uint64_t)sgi_senders(v, first + i) << i * 8;
-		}
-		return;
+	if (!write) {
+		return (vgic_in_lr_locked(v, &g->bank, LR_PENDING) & BIT(intid)) != 0 ?
+		       now | in_lr : now;
 	}
-	for (uint32_t i = 0; i < a->size; i++) {
-		uint32_t intid = first + i;
-		uint8_t mask = (uint8_t)(a->value >> i * 8 & all_vcpus(v->vm));
-		uint8_t now = g->sgi_source[intid];
-
-		now = set ? (uint8_t)(now | mask) : (uint8_t)(now & ~mask);
-		g->sgi_source[intid] = now;
-		g->bank.latch = now != 0 ? g->bank.latch | BIT(intid) : g->bank.latch & ~BIT(intid);
-		if (!set && (g->bank.inlr & BIT(intid)) != 0 &&
-		    (mask & BIT(g->lr_source[g->bank.lr[intid]])) != 0) {
-			g->bank.drop_pending |= BIT(intid);
-		}
+	value &= all_vcpus(v->vm);
+	if (offset >= GICD_SPENDSGIR) {
+		now |= value;
+	} else {
+		now &= ~value;
+		g->bank.drop_pending |= (value & in_lr) != 0 ? BIT(intid) : 0;
 	}
+	g->sgi_source[intid] = (uint8_t)now;
+	g->bank.latch = now != 0 ? g->bank.latch | BIT(intid) : g->bank.latch & ~BIT(intid);
 	vgic_notify_locked(v, BIT(v->id), false);
+	return 0;
 }
 
 /* ---- Frames ---- */
 
-/* Offsets 0x080 to 0xcff, which distributor and SGI frame share. */
-static enum verdict interrupt_access(struct vcpu *me, struct vcpu *owner, uint32_t offset,
-				     uint32_t lines, struct access *a)
+/* Registers with a byte for each interrupt. */
+static void bytes_access(struct vcpu *me, struct vcpu *owner, uint32_t offset, struct access *a)
 {
-	uint32_t intid;
-	struct vgic_bank *b;
+	uint64_t value = 0;
 
-	if (offset < GICD_IPRIORITYR) {
-		intid = (offset & 0x7f) * 8;
-		if (a->size != 4) {
-			return UNKNOWN;
-		}
-	} else if (offset < GICD_ICFGR) {
-		intid = offset & 0x3ff;
-		if (a->size != 1 && a->size != 4) {
-			return UNKNOWN;
-		}
-	} else {
-		intid = (offset & 0xff) * 4;
-		if (a->size != 4) {
-			return UNKNOWN;
-		}
-	}
-	if (intid >= lines) {
-		a->value = 0;				/* not implemented: RAZ/WI */
-		return DONE;
-	}
-	b = vgic_bank_of(owner, intid);
-	if (offset >= GICD_ICFGR) {
-		config_access(b, intid, a);
-	} else if (offset >= GICD_ITARGETSR) {
-		if (gic.v3) {
-			a->value = 0;			/* RES0 with affinity routing */
+	/* Bound: four. */
+	for (uint32_t i = 0; i < a->size * 8u; i += 8, offset++) {
+		uint32_t intid = offset & 0x3ff;
+		struct vgic_bank *b = vgic_bank_of(owner, intid);
+		uint32_t byte = (uint32_t)(a->value >> i) & 0xff;
+
+		if (offset >= GICD_CPENDSGIR) {
+			byte = sgi_pending_byte(me, offset, a->write, byte);
+		} else if (me->vm->arch.hrt) {
+			byte = vgic_hrt_byte(owner, offset, a->write, byte);
+		} else if (offset >= GICD_ITARGETSR) {
+			byte = target_byte(me, b, intid, a->write, byte);
 		} else {
-			targets_access(me, b, intid, a);
+			byte = priority_byte(me, owner, b, intid, a->write, byte);
 		}
-	} else if (offset >= GICD_IPRIORITYR) {
-		priority_access(me, owner, b, intid, a);
+		value |= (uint64_t)byte << i;
+	}
+	a->value = value;
+}
+
+/*
+ * Offsets 0x080 to 0xcff, which distributor and SGI frame share; this frame has
+ * those of the INTIDs from `first` to `end`. An HRT guest's are the hardware's.
+ */
+static enum verdict interrupt_access(struct vcpu *me, struct vcpu *owner, uint32_t offset,
+				     uint32_t first, uint32_t end, struct access *a)
+{
+	bool bytes = offset >= GICD_IPRIORITYR && offset < GICD_ICFGR;
+	bool hrt = me->vm->arch.hrt;
+	uint32_t intid = bytes ? offset & 0x3ff :
+			 offset < GICD_ICFGR ? (offset & 0x7f) * 8 : (offset & 0xff) * 4;
+	struct vgic_bank *b = vgic_bank_of(owner, intid);
+
+	if (intid >= first && a->size != 4 && (a->size != 1 || !bytes)) {
+		return UNKNOWN;
+	}
+	if (intid < first || intid >= end || (gic.v3 && bytes && offset >= GICD_ITARGETSR)) {
+		a->value = 0;		/* not implemented, or with affinity routing: RAZ/WI */
+	} else if (bytes) {
+		bytes_access(me, owner, offset, a);
+	} else if (hrt) {
+		vgic_hrt_word(owner, offset, intid, a);
+	} else if (offset >= GICD_ICFGR) {
+		config_access(b, intid, a);
 	} else if (a->write) {
 		bits_write(me, owner, b, offset & ~0x7fu, intid, (uint32_t)a->value);
 	} else {
@@ -481,15 +414,15 @@ static enum verdict interrupt_access(struct vcpu *me, struct vcpu *owner, uint32
 static void ctlr_access(struct vcpu *v, struct access *a)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
+	uint32_t old = vgic->ctlr;
 
-	if (!a->write) {
-		a->value = vgic->ctlr | (gic.v3 ? CTLR_ARE | CTLR_DS : 0);
+	if (a->write) {
+		vgic->ctlr = (uint32_t)a->value & 3;
+	}
+	a->value = old | (gic.v3 ? CTLR_ARE | CTLR_DS : 0);
+	if (vgic->ctlr == old || v->vm->arch.hrt) {
 		return;
 	}
-	if (vgic->ctlr == (a->value & 3)) {
-		return;
-	}
-	vgic->ctlr = (uint32_t)a->value & 3;
 	for (uint32_t i = 0; i < v->vm->cfg->vcpu_count; i++) {
 		vgic_live_locked(v->vm, &v->vm->vcpu[i].arch.vgic.bank);
 	}
@@ -502,37 +435,30 @@ static void ctlr_access(struct vcpu *v, struct access *a)
 static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *a)
 {
 	uint32_t lines = v->vm->cfg->irq_lines;
+	bool hrt = v->vm->arch.hrt;
 
 	if (offset >= GICD_IGROUPR && offset < GICD_ICFGR + 0x100) {
 		/* Version 3: bank 0 is the redistributors'. */
-		bool absent = gic.v3 && (offset < GICD_IPRIORITYR ? (offset & 0x7f) < 4 :
-					 offset < GICD_ICFGR ? (offset & 0x3ff) < 32 :
-							       (offset & 0xff) < 8);
-
-		if (absent) {
-			a->value = 0;
-			return DONE;
-		}
-		return interrupt_access(v, v, offset, lines, a);
+		return interrupt_access(v, v, offset, gic.v3 ? GIC_PRIVATE : 0, lines, a);
 	}
 	if (gic.v3 && offset >= GICD_IROUTER + 8 * GIC_PRIVATE &&
 	    offset < GICD_IROUTER + 8 * lines) {
 		if (a->size < 4) {
 			return UNKNOWN;
 		}
-		router_access(v, a);
-		return DONE;
-	}
-	if (!gic.v3 && offset >= GICD_CPENDSGIR && offset < GICD_SPENDSGIR + 0x10) {
+		if (hrt) {
+			vgic_hrt_router(v, offset, a);
+		} else {
+			router_access(v, a);
+		}
+	} else if (!gic.v3 && !hrt && offset >= GICD_CPENDSGIR && offset < GICD_SPENDSGIR + 0x10) {
 		if (a->size != 1 && a->size != 4) {
 			return UNKNOWN;
 		}
-		sgi_pending_access(v, offset, a);
-		return DONE;
-	}
-	if (offset == GICD_CTLR) {
+		bytes_access(v, v, offset, a);
+	} else if (offset == GICD_CTLR) {
 		ctlr_access(v, a);
-	} else if (!vgic_id_register(v, offset, &a->value)) {
+	} else if (!id_register(v, offset, &a->value)) {
 		a->value = 0;		/* reserved: RAZ/WI */
 	}
 	return DONE;
@@ -568,10 +494,10 @@ enum verdict vgic_gicr(struct vcpu *v, struct access *a)
 	}
 	if (offset >= GICR_SGI + GICD_IGROUPR && offset < GICR_SGI + GICD_ICFGR + 0x100) {
 		spin_lock(&vgic->lock);
-		verdict = interrupt_access(v, owner, offset - GICR_SGI, GIC_PRIVATE, a);
+		verdict = interrupt_access(v, owner, offset - GICR_SGI, 0, GIC_PRIVATE, a);
 		spin_unlock(&vgic->lock);
 	} else if ((offset & ~7u) == GICR_TYPER) {
-		a->value = vgic_gicr_typer(owner) >> ((offset & 4) != 0 ? 32 : 0);
+		a->value = gicr_typer(owner) >> ((offset & 4) != 0 ? 32 : 0);
 	} else if (offset == GICR_IIDR) {
 		a->value = IIDR;
 	} else if (offset == 0xffe8) {

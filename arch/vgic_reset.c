@@ -31,13 +31,13 @@ static void frames_init(struct vm *vm)
 	vm->arch.gicd = (struct vgic_frame){
 		.base = cfg->gicd_ipa,
 		.size = v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE,
-		.access = hrt ? vgic_hrt_gicd : vgic_gicd,
+		.access = vgic_gicd,
 	};
 	if (v3) {
 		vm->arch.gicr = (struct vgic_frame){
 			.base = cfg->gicc_ipa,
 			.size = (uint64_t)KZ_GICR_SIZE * cfg->vcpu_count,
-			.access = hrt ? vgic_hrt_gicr : vgic_gicr,
+			.access = vgic_gicr,
 		};
 	} else if (hrt) {
 		vm->arch.gicr = (struct vgic_frame){

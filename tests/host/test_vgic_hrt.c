@@ -114,7 +114,7 @@ static enum verdict access_once(struct try *t)
 		       vgic_quick_write_hrt(v, at, value))) {
 		return DONE;
 	}
-	return t->gicr ? vgic_hrt_gicr(v, &t->a) : vgic_hrt_gicd(v, &t->a);
+	return t->gicr ? vgic_gicr(v, &t->a) : vgic_gicd(v, &t->a);
 }
 
 static uint32_t word_at(const uint8_t *from, uint32_t at)
@@ -285,7 +285,7 @@ static void test_foreign(void **state)
 	start();
 	srandom(11);
 	writes = shown = 0;
-	for (uint32_t i = 0; i < (v3 ? 2000 : 20000); i++) {
+	for (uint32_t i = 0; i < (v3 ? 3000 : 20000); i++) {
 		struct try t = {
 			.vcpu = (uint32_t)random() % 2,
 			.gicr = v3 && random() % 3 == 0,
