@@ -327,12 +327,13 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1)
 	vgic_sgi(v, (uint32_t)(value >> 24) & 0xf, targets, group1);
 }
 
-/* GICD_CPENDSGIRn, GICD_SPENDSGIRn: who has the SGI pending here; one may be in a list register. */
+/* GICD_CPENDSGIRn, GICD_SPENDSGIRn: who has the SGI pending; one may be in a list register. */
 static uint32_t sgi_pending_byte(struct vcpu *v, uint32_t offset, bool write, uint32_t value)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = offset & 0xf;
-	uint32_t in_lr = (g->bank.inlr & BIT(intid)) != 0 ? BIT(g->lr_source[g->bank.lr[intid]]) : 0;
+	uint32_t lr = g->bank.lr[intid];
+	uint32_t in_lr = (g->bank.inlr & BIT(intid)) != 0 ? BIT(g->lr_source[lr]) : 0;
 	uint32_t now = g->sgi_source[intid];
 
 	if (!write) {
