@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vgic.h"
 
-#include <gic_quick.h>
 #include "arch.h"
+#include "gic.h"
 #include "vgic_bank.h"
 
 void vgic_live_locked(struct vm *vm, struct vgic_bank *b)
@@ -79,74 +79,20 @@ uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t s
 
 /* ---- Sources ---- */
 
-/*
- * The short way: intid may be delivered to this vCPU, nothing else waits for a
- * list register, and there is a free one, or the one that it had last time. The
- * rest is sorted out by vgic_sync_locked. A twin that fires again has left its
- * list register: the guest's EOI ended both.
- */
-static inline bool lr_quick(struct vcpu *v, struct vgic_bank *b, uint32_t intid, bool hw,
-			    uint32_t source)
-{
-	struct vgic_cpu *g = &v->arch.vgic;
-	uint32_t n = intid % 32;
-	uint32_t bit = BIT(n);
-	bool v3 = gic.v3;
-	uint32_t i;
-
-	if (UNLIKELY((b->live & ~(b->active | b->line) & bit) == 0 || g->hcr != GIC_HCR_EN)) {
-		return false;
-	}
-	if (LIKELY((b->inlr & bit) != 0)) {
-		i = b->lr[n];
-		if (((hw ? g->lr_hw : gic_lr_empty()) & g->lr_used & BIT(i)) == 0 ||
-		    g->lr_intid[i] != intid) {	/* or it is in another vCPU's */
-			return false;
-		}
-	} else {
-		uint32_t free = ~g->lr_used & (BIT(gic.lr_count) - 1);
-
-		if (free == 0) {
-			return false;
-		}
-		i = (uint32_t)__builtin_ctz(free);
-		g->lr_used |= BIT(i);
-		g->lr_hw = hw ? g->lr_hw | BIT(i) : g->lr_hw & ~BIT(i);
-		g->lr_level &= ~BIT(i);
-		g->lr_intid[i] = (uint16_t)intid;
-		b->inlr |= bit;
-		b->lr[n] = (uint8_t)i;
-		b->held |= hw ? bit : 0;
-	}
-	g->lr_source[i] = (uint8_t)source;
-	b->fresh &= ~bit;
-	gic_quick_lr(v3, i, intid, b->prio[n], (b->group1 & bit) != 0, hw, source);
-	return true;
-}
-
-static NOINLINE void hw_irq_slow_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
-{
-	uint32_t n = intid % 32;
-
-	vgic_forget_locked(v, b, intid);
-	b->held |= BIT(n);
-	b->latch |= BIT(n);
-	if (intid < GIC_PRIVATE || b->cpu[n] == v->id) {
-		vgic_sync_locked(v);
-	} else if (b->cpu[n] < v->vm->cfg->vcpu_count) {
-		vgic_notify_locked(v, BIT(b->cpu[n]), false);
-	}
-}
-
 void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
 	struct vgic_bank *b = vgic_bank_of(v, intid);
+	uint32_t n = intid % 32;
 
 	spin_lock(&vgic->lock);
-	if (UNLIKELY((intid >= GIC_PRIVATE && b->cpu[intid % 32] != v->id) ||
-		     !lr_quick(v, b, intid, true, 0))) {
-		hw_irq_slow_locked(v, b, intid);
+	vgic_forget_locked(v, b, intid);
+	b->held |= BIT(n);
+	b->latch |= BIT(n);
+	if (b->cpu[n] == v->id) {
+		vgic_deliver_locked(v, b, intid);
+	} else if (b->cpu[n] < v->vm->cfg->vcpu_count) {
+		vgic_ask_locked(&v->vm->vcpu[b->cpu[n]]);
 	}
 	spin_unlock(&vgic->lock);
 }
@@ -159,7 +105,7 @@ void vgic_hw_irq_parked(struct vcpu *v, uint32_t intid)
 	spin_lock(&vgic->lock);
 	b->held |= BIT(intid % 32);
 	b->latch |= BIT(intid % 32);
-	if (intid >= GIC_PRIVATE && b->cpu[intid % 32] != v->id) {
+	if (b->cpu[intid % 32] != v->id) {
 		vgic_notify_locked(v, v->vm->arch.vgic.vcpus & ~BIT(v->id), false);
 	}
 	spin_unlock(&vgic->lock);
@@ -191,35 +137,18 @@ void vgic_line(struct vm *vm, uint32_t intid, bool high)
 	spin_unlock(&vgic->lock);
 }
 
-/* SGIs that other vCPUs latched here, each from one sender, into list registers. */
-static bool attend_sgis_locked(struct vcpu *v)
-{
-	struct vgic_cpu *g = &v->arch.vgic;
-	struct vgic_bank *b = &g->bank;
-
-	/* Bound: the SGIs. */
-	for (uint32_t set = b->latch & b->live; set != 0; set &= set - 1) {
-		uint32_t intid = (uint32_t)__builtin_ctz(set);
-		uint32_t sources = intid < GIC_SGIS ? g->sgi_source[intid] : 0;
-		uint32_t source = sources != 0 ? (uint32_t)__builtin_ctz(sources) : 0;
-
-		if (intid >= GIC_SGIS || (sources & (sources - 1)) != 0 ||
-		    !lr_quick(v, b, intid, false, source)) {
-			return false;
-		}
-		b->latch &= ~BIT(intid);
-		g->sgi_source[intid] = 0;
-	}
-	return true;
-}
-
 void vgic_attend(struct vcpu *v)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
+	struct vgic_bank *b = &v->arch.vgic.bank;
+	uint32_t set;
 
 	spin_lock(&vgic->lock);
-	if (v->arch.vgic.due || !attend_sgis_locked(v)) {
+	set = b->latch & b->live;
+	if (v->arch.vgic.due || (set & (set - 1)) != 0) {
 		vgic_sync_locked(v);
+	} else if (set != 0) {		/* one SGI */
+		vgic_deliver_locked(v, b, (uint32_t)__builtin_ctz(set));
 	}
 	spin_unlock(&vgic->lock);
 }
@@ -237,16 +166,12 @@ void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
 		if (gic.v3 && ((b->group1 & BIT(intid)) != 0) != group1) {
 			continue;	/* IHI 0069 4.6.2: the other group's SGI */
 		}
-		if (t == v && (b->latch & BIT(intid)) == 0 &&
-		    lr_quick(v, b, intid, false, v->id)) {
-			continue;
-		}
 		b->latch |= BIT(intid);
 		if (!gic.v3) {
 			t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
 		}
 		if (t == v) {
-			vgic_sync_locked(v);
+			vgic_deliver_locked(v, b, intid);
 		} else if (__atomic_load_n(&t->state, __ATOMIC_RELAXED) == VCPU_RUNNING) {
 			vcpu_hazard(t, HAZARD_IRQ);
 		}

@@ -40,7 +40,7 @@ struct vgic_bank {
 	uint32_t fresh, snap;
 	uint8_t prio[32];
 	uint8_t lr[32];		/* for inlr: which list register; for active: vCPU that ends it */
-	uint8_t cpu[32];	/* SPI: target vCPU */
+	uint8_t cpu[32];	/* target vCPU; of a private one: its own */
 	uint32_t route[32];	/* SPI: GICD_ITARGETSR byte, or GICD_IROUTER's Aff2..0 and IRM */
 };
 
@@ -121,6 +121,11 @@ void vgic_notify_locked(struct vcpu *v, uint32_t mask, bool refresh);
 /* The bank's interrupts in v's list registers, in a LR_ state of `state`; 0: in any. Own core. */
 uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t state);
 void vgic_sync_locked(struct vcpu *v);
+/*
+ * intid, whose target is v, became pending: into a list register if nothing else waits for
+ * one, and there is one; else as vgic_sync_locked. Own core.
+ */
+void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid);
 /* The core of t, another vCPU, shall look; one that is off does so when it starts. */
 void vgic_ask_locked(struct vcpu *t);
 /* The twin fired again: the guest has ended it, in whichever list register with HW it was. */

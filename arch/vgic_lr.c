@@ -8,11 +8,11 @@
 
 #define NO_LR	VGIC_LRS
 
-/* An interrupt that could be delivered. */
+/* An interrupt, or none: bank is NULL and prio lower than any. */
 struct candidate {
 	struct vgic_bank *bank;
 	uint32_t intid;
-	uint8_t prio;
+	uint32_t prio;
 };
 
 static uint32_t bank_count(const struct vm *vm)
@@ -22,7 +22,7 @@ static uint32_t bank_count(const struct vm *vm)
 
 static bool is_target(const struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
 {
-	return intid < GIC_PRIVATE || b->cpu[intid % 32] == v->id;
+	return b->cpu[intid % 32] == v->id;
 }
 
 static uint32_t pending(const struct vgic_bank *b)
@@ -32,50 +32,8 @@ static uint32_t pending(const struct vgic_bank *b)
 
 /* ---- List registers of this core ---- */
 
-/* Put b's intid, which is pending, into the free list register i. */
-static void lr_put(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
-{
-	struct vgic_cpu *g = &v->arch.vgic;
-	uint32_t n = intid % 32;
-	uint32_t bit = BIT(n);
-	bool hw = (b->held & bit) != 0;
-	bool level = (b->line & ~b->edge & bit) != 0;
-	struct lr lr = {
-		.intid = intid,
-		.prio = b->prio[n],
-		.state = LR_PENDING,
-		.group1 = (b->group1 & bit) != 0,
-		.hw = hw,
-		.eoi = level,
-	};
-
-	level = level && (b->latch & bit) == 0;		/* the latch outlives the line */
-	b->latch &= ~bit;
-	if (intid < GIC_SGIS && g->sgi_source[intid] != 0) {
-		uint8_t sources = g->sgi_source[intid];
-
-		lr.source = (uint8_t)__builtin_ctz(sources);
-		sources &= (uint8_t)(sources - 1);
-		g->sgi_source[intid] = sources;
-		if (sources != 0) {	/* the next sender's turn comes with the EOI */
-			b->latch |= bit;
-			lr.eoi = true;
-		}
-	}
-	g->lr_source[i] = lr.source;
-	gic_lr_write(i, &lr);
-	g->lr_used |= BIT(i);
-	g->lr_hw = hw ? g->lr_hw | BIT(i) : g->lr_hw & ~BIT(i);
-	g->lr_level = level ? g->lr_level | BIT(i) : g->lr_level & ~BIT(i);
-	g->lr_eoi = lr.eoi ? g->lr_eoi | BIT(i) : g->lr_eoi & ~BIT(i);
-	g->lr_intid[i] = (uint16_t)intid;
-	b->inlr |= bit;
-	b->lr[n] = (uint8_t)i;
-	b->fresh &= ~bit;
-}
-
-/* Write list register i again with another state; HW is for a pending one only. */
-static void lr_rewrite(struct vcpu *v, uint32_t i, uint32_t state, bool hw, bool eoi)
+/* Write list register i, whose intid and source are known; HW is for a pending one only. */
+static void lr_write(struct vcpu *v, uint32_t i, uint32_t state, bool hw, bool eoi)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = g->lr_intid[i];
@@ -93,6 +51,38 @@ static void lr_rewrite(struct vcpu *v, uint32_t i, uint32_t state, bool hw, bool
 	g->lr_hw = hw ? g->lr_hw | BIT(i) : g->lr_hw & ~BIT(i);
 	g->lr_eoi = eoi ? g->lr_eoi | BIT(i) : g->lr_eoi & ~BIT(i);
 	gic_lr_write(i, &lr);
+}
+
+/* Put b's intid, which is pending, into the free list register i. */
+static void lr_put(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t n = intid % 32;
+	uint32_t bit = BIT(n);
+	bool eoi = (b->line & ~b->edge & bit) != 0;
+	bool level = eoi && (b->latch & bit) == 0;	/* the latch outlives the line */
+	uint8_t source = 0;
+
+	b->latch &= ~bit;
+	if (intid < GIC_SGIS && g->sgi_source[intid] != 0) {
+		uint8_t sources = g->sgi_source[intid];
+
+		source = (uint8_t)__builtin_ctz(sources);
+		sources &= (uint8_t)(sources - 1);
+		g->sgi_source[intid] = sources;
+		if (sources != 0) {	/* the next sender's turn comes with the EOI */
+			b->latch |= bit;
+			eoi = true;
+		}
+	}
+	g->lr_used |= BIT(i);
+	g->lr_level = level ? g->lr_level | BIT(i) : g->lr_level & ~BIT(i);
+	g->lr_intid[i] = (uint16_t)intid;
+	g->lr_source[i] = source;
+	b->inlr |= bit;
+	b->lr[n] = (uint8_t)i;
+	b->fresh &= ~bit;
+	lr_write(v, i, LR_PENDING, (b->held & bit) != 0, eoi);
 }
 
 /* List register i is free again. */
@@ -126,7 +116,7 @@ static void pass_on(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
 {
 	uint32_t to = b->cpu[intid % 32];
 
-	if (UNLIKELY(intid >= GIC_PRIVATE && to != v->id && to < v->vm->cfg->vcpu_count &&
+	if (UNLIKELY(to != v->id && to < v->vm->cfg->vcpu_count &&
 		     (pending(b) & b->live & BIT(intid % 32)) != 0)) {
 		vgic_ask_locked(&v->vm->vcpu[to]);
 	}
@@ -200,64 +190,36 @@ static void lr_reclaim(struct vcpu *v)
 
 /* ---- Choosing ---- */
 
-/* What of the bank could go to v now. */
-static uint32_t deliverable(const struct vcpu *v, const struct vgic_bank *b, bool is_private)
+/*
+ * The interrupt of the highest priority: of those that are active outside the
+ * list registers, and that `who` has acknowledged; or else of those that could
+ * be delivered, and whose target `who` is.
+ */
+static struct candidate best(struct vcpu *v, bool active, uint32_t who)
 {
-	uint32_t set = pending(b) & b->live & ~b->inlr & ~b->active;
+	struct candidate c = { .bank = NULL, .prio = 0x100 };
 
-	if (!is_private) {
-		/* Bound: 32 bits. */
-		for (uint32_t s = set; s != 0; s &= s - 1) {
-			if (b->cpu[__builtin_ctz(s)] != v->id) {
-				set &= ~(s & -s);
+	/* Bound: VGIC_BANKS, of 32 bits. */
+	for (uint32_t i = 0; i < bank_count(v->vm); i++) {
+		struct vgic_bank *b = vgic_bank_of(v, i * 32);
+		uint32_t set = active ? b->active : pending(b) & b->live & ~b->inlr & ~b->active;
+
+		for (; set != 0; set &= set - 1) {
+			uint32_t n = (uint32_t)__builtin_ctz(set);
+
+			if ((active ? b->lr : b->cpu)[n] == who && b->prio[n] < c.prio) {
+				c.bank = b;
+				c.intid = i * 32 + n;
+				c.prio = b->prio[n];
 			}
 		}
-	}
-	return set;
-}
-
-/* Of the INTIDs in set, the one of the highest priority, if it beats *c. */
-static void better(struct candidate *c, struct vgic_bank *b, uint32_t first, uint32_t set)
-{
-	/* Bound: 32 bits. */
-	for (; set != 0; set &= set - 1) {
-		uint32_t n = (uint32_t)__builtin_ctz(set);
-
-		if (c->bank == NULL || b->prio[n] < c->prio) {
-			c->bank = b;
-			c->intid = first + n;
-			c->prio = b->prio[n];
-		}
-	}
-}
-
-static struct candidate best_deliverable(struct vcpu *v)
-{
-	struct vgic_bank *own = &v->arch.vgic.bank;
-	struct candidate c = { .bank = NULL };
-
-	better(&c, own, 0, deliverable(v, own, true));
-	/* Bound: VGIC_BANKS. */
-	for (uint32_t i = 1; i < bank_count(v->vm); i++) {
-		struct vgic_bank *b = &v->vm->arch.vgic.spi[i - 1];
-
-		better(&c, b, i * 32, deliverable(v, b, false));
 	}
 	return c;
 }
 
-/* The INTIDs of set that are active and that vCPU `holder` has acknowledged. */
-static uint32_t held_by(const struct vgic_bank *b, uint32_t holder)
+static struct candidate best_deliverable(struct vcpu *v)
 {
-	uint32_t set = b->active;
-
-	/* Bound: 32 bits. */
-	for (uint32_t s = set; s != 0; s &= s - 1) {
-		if (b->lr[__builtin_ctz(s)] != holder) {
-			set &= ~(s & -s);
-		}
-	}
-	return set;
+	return best(v, false, v->id);
 }
 
 /*
@@ -266,24 +228,9 @@ static uint32_t held_by(const struct vgic_bank *b, uint32_t holder)
  */
 static struct candidate best_active(struct vcpu *v)
 {
-	struct vgic_bank *own = &v->arch.vgic.bank;
-	struct candidate c = { .bank = NULL };
+	struct candidate c = best(v, true, v->id);
 
-	for (uint32_t holder = v->id; c.bank == NULL; holder = VGIC_NOBODY) {
-		better(&c, own, 0, held_by(own, holder));
-		/* Bound: VGIC_BANKS. */
-		for (uint32_t i = 1; i < bank_count(v->vm); i++) {
-			struct vgic_bank *b = &v->vm->arch.vgic.spi[i - 1];
-
-			if (b->active != 0) {
-				better(&c, b, i * 32, held_by(b, holder));
-			}
-		}
-		if (holder == VGIC_NOBODY) {
-			break;
-		}
-	}
-	return c;
+	return c.bank != NULL ? c : best(v, true, VGIC_NOBODY);
 }
 
 /*
@@ -291,7 +238,7 @@ static struct candidate best_active(struct vcpu *v)
  * the lowest pending one, if it is lower; else, if none is pending, that of the
  * lowest active one, which the guest ends last.
  */
-static uint32_t lr_victim(struct vcpu *v, uint8_t prio)
+static uint32_t lr_victim(struct vcpu *v, uint32_t prio)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t pend = NO_LR, act = NO_LR;
@@ -311,7 +258,7 @@ static uint32_t lr_victim(struct vcpu *v, uint8_t prio)
 		}
 	}
 	if (pend != NO_LR) {
-		return lowest_pend > prio ? pend : NO_LR;
+		return lowest_pend > (int)prio ? pend : NO_LR;
 	}
 	return act;
 }
@@ -383,11 +330,10 @@ static void lr_obey(struct vcpu *v, uint32_t i)
 	}
 	if (want == LR_INVALID) {
 		gic_lr_clear(i);
-		lr_forget(v, i);
-		release_held(v, b, intid);
-		pass_on(v, b, intid);
+		g->lr_hw &= ~BIT(i);	/* it did not end: we end the twin */
+		lr_retire(v, i);
 	} else if (want != state) {
-		lr_rewrite(v, i, want, false, true);
+		lr_write(v, i, want, false, true);
 	}
 }
 
@@ -423,11 +369,11 @@ static void lr_merge(struct vcpu *v, uint32_t i)
 		b->latch &= ~bit;
 		g->lr_level &= ~BIT(i);
 		if ((b->held & bit) != 0 && ((g->lr_hw | g->lr_eoi) & BIT(i)) == 0) {
-			lr_rewrite(v, i, state, true, false);
+			lr_write(v, i, state, true, false);
 		}
 	}
 	if ((pending(b) & bit) != 0 && (g->lr_eoi & BIT(i)) == 0 && state != LR_INVALID) {
-		lr_rewrite(v, i, state, false, true);	/* its turn comes with the EOI */
+		lr_write(v, i, state, false, true);	/* its turn comes with the EOI */
 	}
 }
 
@@ -444,7 +390,7 @@ static void lr_refresh(struct vcpu *v, uint32_t i)
 	if (state == LR_PENDING) {
 		lr_evict(v, i);
 	} else if (state == LR_ACTIVE && !is_target(v, b, intid)) {
-		lr_rewrite(v, i, LR_ACTIVE, false, true);
+		lr_write(v, i, LR_ACTIVE, false, true);
 	}
 }
 
@@ -499,11 +445,33 @@ void vgic_sync_locked(struct vcpu *v)
 	lr_fill(v);
 }
 
+void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t bit = BIT(intid % 32);
+	uint32_t i = b->lr[intid % 32];
+	uint32_t free;
+
+	if ((b->inlr & bit) != 0 && g->lr_intid[i] == intid &&
+	    (g->lr_used & gic_lr_empty() & BIT(i)) != 0) {
+		lr_retire(v, i);
+	}
+	free = ~g->lr_used & (BIT(gic.lr_count) - 1);
+	if (free != 0 && g->hcr == GIC_HCR_EN &&
+	    (pending(b) & b->live & ~b->inlr & ~b->active & bit) != 0) {
+		lr_put(v, b, intid, (uint32_t)__builtin_ctz(free));
+	} else {
+		vgic_sync_locked(v);
+	}
+}
+
 /* What v has acknowledged, its EOI ends no more. */
 static void disown(const struct vcpu *v, struct vgic_bank *b)
 {
-	for (uint32_t s = held_by(b, v->id); s != 0; s &= s - 1) {
-		b->lr[__builtin_ctz(s)] = VGIC_NOBODY;
+	for (uint32_t s = b->active; s != 0; s &= s - 1) {
+		uint8_t *holder = &b->lr[__builtin_ctz(s)];
+
+		*holder = *holder == v->id ? VGIC_NOBODY : *holder;
 	}
 }
 
@@ -522,9 +490,8 @@ void vgic_park(struct vcpu *v)
 			lr_evict(v, i);
 		}
 	}
-	disown(v, &v->arch.vgic.bank);
-	for (uint32_t i = 1; i < bank_count(v->vm); i++) {
-		disown(v, &vgic->spi[i - 1]);
+	for (uint32_t i = 0; i < bank_count(v->vm); i++) {
+		disown(v, vgic_bank_of(v, i * 32));
 	}
 	spin_unlock(&vgic->lock);
 }

@@ -73,6 +73,13 @@ void vgic_init(struct vm *vm)
 	}
 }
 
+static void targets_set(struct vgic_bank *b, uint32_t cpu)
+{
+	for (uint32_t n = 0; n < 32; n++) {
+		b->cpu[n] = (uint8_t)cpu;
+	}
+}
+
 static void bank_reset(struct vgic_bank *b)
 {
 	uint32_t hw = b->hw;
@@ -81,12 +88,14 @@ static void bank_reset(struct vgic_bank *b)
 	b->hw = hw;
 }
 
-static void cpu_reset(struct vgic_cpu *g)
+static void cpu_reset(struct vcpu *v)
 {
+	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t hw = g->bank.hw;
 
 	*g = (struct vgic_cpu){ 0 };
 	g->bank.hw = hw;
+	targets_set(&g->bank, v->id);
 	g->bank.edge = BIT(GIC_SGIS) - 1;
 	g->bank.enabled = gic.v3 ? 0 : BIT(GIC_SGIS) - 1;
 }
@@ -118,7 +127,7 @@ void vgic_reset(struct vm *vm)
 	spin_lock(&vgic->lock);
 	vgic->ctlr = 0;
 	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
-		cpu_reset(&vm->vcpu[i].arch.vgic);
+		cpu_reset(&vm->vcpu[i]);
 	}
 	for (uint32_t i = 1; i < vm->cfg->irq_lines / 32; i++) {
 		struct vgic_bank *b = &vgic->spi[i - 1];
@@ -129,9 +138,7 @@ void vgic_reset(struct vm *vm)
 			spi_twin_reset(vm, b, i * 32 + (uint32_t)__builtin_ctz(s));
 		}
 		if (!gic.v3 && vm->cfg->vcpu_count > 1) {
-			for (uint32_t n = 0; n < 32; n++) {
-				b->cpu[n] = VGIC_NOBODY;	/* GICD_ITARGETSR is 0 */
-			}
+			targets_set(b, VGIC_NOBODY);	/* GICD_ITARGETSR is 0 */
 		}
 	}
 	spin_unlock(&vgic->lock);
