@@ -110,6 +110,7 @@ static void reset_debug(void)
 
 	write_oslar_el1(1);
 	write_mdscr_el1(0);
+	write_mdccint_el1(0);
 	switch (dfr0 >> 12 & 0xf) {
 	case 15: write_dbgbcr15_el1(0); /* fall through */
 	case 14: write_dbgbcr14_el1(0); /* fall through */
