@@ -34,34 +34,31 @@
 
 #define CTLR_WRITABLE	3u			/* CBPR, EOImode */
 
-/* An identification register: index CRm * 8 + op2, and the fields that guests see as they are. */
-struct id_reg {
-	uint8_t index;
-	uint64_t shown;
-};
+#define ID_INDEX(crm, op2)	((crm) * 8u + (op2))
 
 /*
- * Fields by name in DDI 0487 D19.2. Not shown: EL2, EL3, RAS, SVE, SME, MTE,
- * MPAM, AMU, pointer authentication, trace, statistical profiling, LORegions,
- * nested virtualization and what else needs a hypervisor's help.
+ * What guests see of an identification register, by CRm and op2: a bit for each
+ * of its 16 fields of four bits, by name in DDI 0487 D19.2. Not shown: EL2, EL3,
+ * RAS, SVE, SME, MTE, MPAM, AMU, pointer authentication, trace, statistical
+ * profiling, LORegions, nested virtualization and what else needs a hypervisor's
+ * help. What is not named reads as zero: not implemented.
  */
-static const struct id_reg id_regs[] = {
-	{ 8 + 0, 0x0000000000000fffu },		/* ID_PFR0 */
-	{ 8 + 1, 0x00000000000f0f0fu },		/* ID_PFR1: no Security, Virtualization */
-	{ 8 + 2, 0x000000000f000fffu },		/* ID_DFR0: no trace; PerfMon below */
-	{ 8 + 4, ~0ull }, { 8 + 5, ~0ull }, { 8 + 6, ~0ull }, { 8 + 7, ~0ull },	/* ID_MMFR */
-	/* ID_ISAR */
-	{ 16 + 0, ~0ull }, { 16 + 1, ~0ull }, { 16 + 2, ~0ull }, { 16 + 3, ~0ull },
-	{ 16 + 4, ~0ull }, { 16 + 5, ~0ull }, { 16 + 6, ~0ull }, { 16 + 7, ~0ull },
-	{ 24 + 0, ~0ull }, { 24 + 1, ~0ull }, { 24 + 2, ~0ull },			/* MVFR */
-	{ 32 + 0, 0xff0f00000fff00ffu },	/* PFR0 */
-	{ 32 + 1, 0x00000000000000ffu },	/* PFR1: BT, SSBS */
-	{ 40 + 0, 0x00000000f0f0ff0fu },	/* DFR0: debug; PMUVer below */
-	{ 48 + 0, 0xfffffffff0ffffffu },	/* ISAR0: no TME */
-	{ 48 + 1, 0x00ffffff00fff00fu },	/* ISAR1: no PAuth, LS64 */
-	{ 56 + 0, 0x00000000ffff0fffu },	/* MMFR0 */
-	{ 56 + 1, 0x000000f000f0f00fu },	/* MMFR1: HAFDBS, HPDS, PAN, ETS */
-	{ 56 + 2, 0xf0ff000ff0ff0fffu },	/* MMFR2: no IESB, NV, FWB, EVT */
+static const uint16_t id_shown[64] = {
+	[ID_INDEX(1, 0)] = 0x0007,		/* ID_PFR0 */
+	[ID_INDEX(1, 1)] = 0x0015,		/* ID_PFR1: no Security, Virtualization */
+	[ID_INDEX(1, 2)] = 0x0047,		/* ID_DFR0: no trace; PerfMon below */
+	/* ID_MMFR0 to 3; ID_ISAR and ID_MMFR4; MVFR */
+	[ID_INDEX(1, 4)] = 0xffff, 0xffff, 0xffff, 0xffff,
+	[ID_INDEX(2, 0)] = 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
+	[ID_INDEX(3, 0)] = 0xffff, 0xffff, 0xffff,
+	[ID_INDEX(4, 0)] = 0xd073,		/* PFR0 */
+	[ID_INDEX(4, 1)] = 0x0003,		/* PFR1: BT, SSBS */
+	[ID_INDEX(5, 0)] = 0x00ad,		/* DFR0: debug; PMUVer below */
+	[ID_INDEX(6, 0)] = 0xffbf,		/* ISAR0: no TME */
+	[ID_INDEX(6, 1)] = 0x3f39,		/* ISAR1: no PAuth, LS64 */
+	[ID_INDEX(7, 0)] = 0x00f7,		/* MMFR0 */
+	[ID_INDEX(7, 1)] = 0x0229,		/* MMFR1: HAFDBS, HPDS, PAN, ETS */
+	[ID_INDEX(7, 2)] = 0xb1b7,		/* MMFR2: no IESB, NV, FWB, EVT */
 };
 
 #define DFR0_PMUVER	0xf00ull
@@ -74,31 +71,31 @@ static const struct id_reg id_regs[] = {
 static uint64_t id_read(uint32_t index)
 {
 	switch (index) {
-	case 8 + 0: return read_id_pfr0_el1();
-	case 8 + 1: return read_id_pfr1_el1();
-	case 8 + 2: return read_id_dfr0_el1();
-	case 8 + 4: return read_id_mmfr0_el1();
-	case 8 + 5: return read_id_mmfr1_el1();
-	case 8 + 6: return read_id_mmfr2_el1();
-	case 8 + 7: return read_id_mmfr3_el1();
-	case 16 + 0: return read_id_isar0_el1();
-	case 16 + 1: return read_id_isar1_el1();
-	case 16 + 2: return read_id_isar2_el1();
-	case 16 + 3: return read_id_isar3_el1();
-	case 16 + 4: return read_id_isar4_el1();
-	case 16 + 5: return read_id_isar5_el1();
-	case 16 + 6: return read_id_mmfr4_el1();
-	case 16 + 7: return read_id_isar6_el1();
-	case 24 + 0: return read_mvfr0_el1();
-	case 24 + 1: return read_mvfr1_el1();
-	case 24 + 2: return read_mvfr2_el1();
-	case 32 + 0: return read_id_aa64pfr0_el1();
-	case 32 + 1: return read_id_aa64pfr1_el1();
-	case 40 + 0: return read_id_aa64dfr0_el1();
-	case 48 + 0: return read_id_aa64isar0_el1();
-	case 48 + 1: return read_id_aa64isar1_el1();
-	case 56 + 0: return read_id_aa64mmfr0_el1();
-	case 56 + 1: return read_id_aa64mmfr1_el1();
+	case ID_INDEX(1, 0): return read_id_pfr0_el1();
+	case ID_INDEX(1, 1): return read_id_pfr1_el1();
+	case ID_INDEX(1, 2): return read_id_dfr0_el1();
+	case ID_INDEX(1, 4): return read_id_mmfr0_el1();
+	case ID_INDEX(1, 5): return read_id_mmfr1_el1();
+	case ID_INDEX(1, 6): return read_id_mmfr2_el1();
+	case ID_INDEX(1, 7): return read_id_mmfr3_el1();
+	case ID_INDEX(2, 0): return read_id_isar0_el1();
+	case ID_INDEX(2, 1): return read_id_isar1_el1();
+	case ID_INDEX(2, 2): return read_id_isar2_el1();
+	case ID_INDEX(2, 3): return read_id_isar3_el1();
+	case ID_INDEX(2, 4): return read_id_isar4_el1();
+	case ID_INDEX(2, 5): return read_id_isar5_el1();
+	case ID_INDEX(2, 6): return read_id_mmfr4_el1();
+	case ID_INDEX(2, 7): return read_id_isar6_el1();
+	case ID_INDEX(3, 0): return read_mvfr0_el1();
+	case ID_INDEX(3, 1): return read_mvfr1_el1();
+	case ID_INDEX(3, 2): return read_mvfr2_el1();
+	case ID_INDEX(4, 0): return read_id_aa64pfr0_el1();
+	case ID_INDEX(4, 1): return read_id_aa64pfr1_el1();
+	case ID_INDEX(5, 0): return read_id_aa64dfr0_el1();
+	case ID_INDEX(6, 0): return read_id_aa64isar0_el1();
+	case ID_INDEX(6, 1): return read_id_aa64isar1_el1();
+	case ID_INDEX(7, 0): return read_id_aa64mmfr0_el1();
+	case ID_INDEX(7, 1): return read_id_aa64mmfr1_el1();
 	default: return read_id_aa64mmfr2_el1();
 	}
 }
@@ -106,30 +103,25 @@ static uint64_t id_read(uint32_t index)
 static uint64_t id_value(const struct vcpu *v, uint32_t index)
 {
 	bool pmu = v->vm->cfg->level == KZ_HRT;
+	uint64_t raw = id_read(index);
+	uint64_t value = 0;
 
-	/* Bound: the table. What it does not name reads as zero: not implemented. */
-	for (uint32_t i = 0; i < ARRAY_SIZE(id_regs); i++) {
-		uint64_t value;
-
-		if (id_regs[i].index != index) {
-			continue;
-		}
-		value = id_read(index) & id_regs[i].shown;
-		switch (index) {
-		case 8 + 2:
-			return pmu ? value : value & ~ID_DFR0_PERFMON;
-		case 32 + 0:
-			return (value & ~PFR0_EL1) | PFR0_EL1_A64;
-		case 40 + 0:
-			return pmu ? value : value & ~DFR0_PMUVER;
-		case 56 + 0:
-			return (value & MMFR0_PARANGE) <= PARANGE_40 ? value :
-			       (value & ~MMFR0_PARANGE) | PARANGE_40;
-		default:
-			return value;
-		}
+	for (uint32_t i = 0; i < 16; i++) {
+		value |= (id_shown[index] >> i & 1) != 0 ? raw & 0xfull << i * 4 : 0;
 	}
-	return 0;
+	switch (index) {
+	case ID_INDEX(1, 2):
+		return pmu ? value : value & ~ID_DFR0_PERFMON;
+	case ID_INDEX(4, 0):
+		return (value & ~PFR0_EL1) | PFR0_EL1_A64;
+	case ID_INDEX(5, 0):
+		return pmu ? value : value & ~DFR0_PMUVER;
+	case ID_INDEX(7, 0):
+		return (value & MMFR0_PARANGE) <= PARANGE_40 ? value :
+		       (value & ~MMFR0_PARANGE) | PARANGE_40;
+	default:
+		return value;
+	}
 }
 
 /* An HRT guest's SGI, trapped because it could reach foreign cores: its own cores get it. */
@@ -223,7 +215,7 @@ static enum verdict hrt_icc(struct vcpu *v, uint32_t reg, bool read, uint64_t *v
 static enum verdict reg_access(struct vcpu *v, uint32_t reg, bool read, uint64_t *value)
 {
 	if ((reg & ID_MASK) == (ID_FIRST & ID_MASK) && REG_CRM(reg) >= 1 && REG_CRM(reg) <= 7) {
-		*value = id_value(v, REG_CRM(reg) * 8 + REG_OP2(reg));
+		*value = id_value(v, ID_INDEX(REG_CRM(reg), REG_OP2(reg)));
 		return read ? DONE : UNKNOWN;
 	}
 	if (reg == ACTLR_EL1 || reg == MDRAR_EL1) {
