@@ -33,10 +33,12 @@ def test_map_text(folder_map):
     spans = re.findall(r"^ 0x(\w+) 0x(\w+) (\S+) (.+)$", text.split("vm soft")[0], re.M)
     spans = [(int(a, 16), int(b, 16) + 1, size, who) for a, b, size, who in spans]
     for (_, end, _, _), (base, _, _, _) in zip(spans, spans[1:]):
-        assert base == end or (end, base) in ((0x50000000, 0x50001000), (0x58000000, 0x58100000))
+        assert base == end
     assert spans[0][0] == 0x40000000
     assert spans[-1][1] == 0x60000000
-    owned = {who: end - base for base, end, _, who in spans if who != "free"}
+    kept = [(base, end) for base, end, _, who in spans if who == "reserved"]
+    assert kept == [(0x50000000, 0x50001000), (0x58000000, 0x58100000)]
+    owned = {who: end - base for base, end, _, who in spans if who not in ("free", "reserved")}
     assert owned == {"boot loader": 2 << 20, "Kizami": 2 << 20, "soft": 64 << 20, "hard": 2 << 20}
 
 
@@ -56,7 +58,7 @@ def test_map_svg(folder_map):
     root = xml.etree.ElementTree.parse(folder_map.path / "map.svg").getroot()
     texts = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
     for word in ("Core 0", "Core 1", "Core 2", "soft", "hard", "HRT", "NRT", "free", "Kizami",
-                 "64M", "timer@1000", "a<&>b.bin", "0x10001000, 4K, INTID 42 43"):
+                 "reserved", "64M", "timer@1000", "a<&>b.bin", "0x10001000, 4K, INTID 42 43"):
         assert word in texts
     width = float(root.get("width"))
     for box in root.iter("{http://www.w3.org/2000/svg}rect"):
@@ -81,6 +83,8 @@ WHATIS = {
     "0x8020000": ["interrupt-controller@8000000 + 0x0: the interrupt controller"],
     "0x48000000": ["RAM: /memory@40000000 + 0x8000000"],
     "0x5fffffff": ["RAM: "],
+    "0x58000010": ["/reserved-memory/firmware@58000000 + 0x10: RAM that is reserved",
+                   "memory      0x58000000 to 0x580fffff"],
     "0x60000000": ["nothing: no node", "/memory@40000000 ends at 0x5fffffff"],
     "0": ["nothing: no node of the tree of board board has 0x0"],
     "0xffffffffffffffff": ["nothing"],

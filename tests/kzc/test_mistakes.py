@@ -44,6 +44,12 @@ MISTAKES = {
     "later: control": (HEAD + vm(control="true!"), "'control' is for a later version"),
     "syntax": (HEAD + "vm a {\n level nrt #!\n}\n", "missing equal sign"),
     "no end": (HEAD + VM + "\ncores = #!", "premature end of file"),
+    "no value": (HEAD + VM + "\ncores =\nram = #! 1G", "unexpected token '='.* a value, a quote"),
+    "no quotes": (HEAD + vm(cmdline="a=b c!"), "unexpected token '='.* a quote"),
+    "no }": (HEAD + VM.replace("{ l", "{ #!\nl").rstrip("\n }"), "vm 'a' does not end: a } is m"),
+    "no } before": (HEAD + VM.rstrip("\n }") + "\nvm b { #!\n level = nrt\n}\n",
+                    "vm inside of vm 'a', which began in line 2"),
+    "two lines in quotes": (HEAD + vm(cmdline='"a#!\nb"'), "a quote begins here and does not end"),
     # The board
     "no board": (VM, "there is no board = NAME"),
     "unknown board": (VM + "board = zcu12 #!", "unknown board 'zcu12': did you mean 'zcu102'"),
@@ -74,7 +80,7 @@ MISTAKES = {
     "memory misaligned": (HEAD + vm(memory="5000!"), "it is a multiple of 4K, such as 8K"),
     "memory overflow": (HEAD + vm(memory="99999999999G!"), "memory is '99999999999G'"),
     "memory beyond the end": (HEAD + vm(memory="1024G!"), "guests have addresses below"),
-    "memory outside RAM": (HEAD + vm(memory="300M!"), "no room for 307200K.* has 258048K"),
+    "memory outside RAM": (HEAD + vm(memory="300M!"), "no room for 300M.* has 252M"),
     "memory too small": (HEAD + vm(memory="8K!"), "8K, too small for vm 'a'.* need 12K"),
     "too small for ramdisk": (HEAD + vm(memory="16K!", ramdisk="ramdisk"), "too small.* need 24K"),
     "Image too small": (HEAD + vm(image="Image", memory="20K!"), "too small for vm 'a'"),
@@ -110,6 +116,9 @@ MISTAKES = {
     # Devices
     "unknown device": (HEAD + devices("timer@1001"), "no device 'timer@1001': did you mean 'tim"),
     "device unlike any": (HEAD + devices("no-such-thing-at-all"), "no device .*dtc -I dtb"),
+    "device without its address": (HEAD + devices("usb"), "no device 'usb': .* 'usb@a000'"),
+    "device of another board": (HEAD + devices("ethernet@ff0e0000"),
+                                r"dtc -I dtb [./]*/board\.dtb shows"),
     "ambiguous device": (HEAD + devices('"twin@c000"'), "several devices.*such as /soc/twin@c000"),
     "device twice": (HEAD + devices("half@4000, half@4000"), "half@4000 is in the list twice"),
     "device of two": (HEAD + vm(devices="{half@4000}") + devices("half@4000", name="b", cpus="{1}"),
@@ -244,6 +253,24 @@ def test_no_room_for_the_image(folder):
     assert done.returncode == 1
     assert "system.conf: error: IMAGE is" in done.stderr
     assert "is loaded at 0x40200000: that is not in the board's RAM" in done.stderr
+
+
+def test_quote_without_end(folder):
+    """The line of the quote, beside libConfuse's word on the end of the file."""
+    done = folder.build(HEAD + vm(image='"raw.bin'))
+    assert done.returncode == 1
+    assert "system.conf:6: error: a quote begins here and does not end in this line" in done.stderr
+
+
+def test_misspelt_board(folder):
+    """A board's name that is almost right hides no other mistake, and makes no image."""
+    done = folder.build("board = vrt\n" + vm(cpus="{7}", image='"none"'))
+    assert done.returncode == 1
+    assert "system.conf:1: error: unknown board 'vrt': did you mean 'virt'?" in done.stderr
+    assert "system.conf:4: error: there is no core '7': board virt has 0 to 3" in done.stderr
+    assert "system.conf:6: error: image ./none: No such file" in done.stderr
+    assert folder.build("board = virtual-one\n" + vm(cpus="{7}")).stderr.count("error") == 1
+    assert not (folder.path / "out.img").exists()
 
 
 def test_all_in_one_run(folder):

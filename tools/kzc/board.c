@@ -108,6 +108,20 @@ static uint64_t banks_narrow(struct banks *b, uint64_t size)
 	return total;
 }
 
+/* What is in the banks, but not in the RAM that may be used. */
+static void kept_read(struct board *b, struct banks *banks)
+{
+	for (uint32_t i = 0; i < b->m.ram_count; i++) {
+		bank_cut(banks, b->m.ram[i].pa, b->m.ram[i].pa + b->m.ram[i].size);
+	}
+	b->kept_count = (banks->count < KZ_RAMS_MAX) ? banks->count : KZ_RAMS_MAX;
+	for (unsigned i = 0; i < b->kept_count; i++) {
+		const struct bank *k = &banks->bank[i];
+
+		b->kept[i] = (struct kz_cfg_ram){ k->base, k->end - k->base };
+	}
+}
+
 /*
  * The first bytes of the RAM that the tree has, at most limit, less what is reserved there: what
  * firmware keeps for itself is installed all the same.
@@ -116,6 +130,7 @@ static void ram_read(struct board *b, uint64_t limit)
 {
 	struct banks banks = { .count = 0 };
 	struct kz_cfg_machine *m = &b->m;
+	struct banks all;
 	int node;
 
 	fdt_for_each_subnode(node, b->fdt, 0)
@@ -137,6 +152,7 @@ static void ram_read(struct board *b, uint64_t limit)
 	b->image_pa = banks.bank[0].base + KZ_TEXT_OFFSET;
 	bank_cut(&banks, KZ_PA_LIMIT, UINT64_MAX);
 	b->ram_size = banks_narrow(&banks, limit);
+	all = banks;
 	banks_cut_reserved(b->fdt, &banks);
 	memset(m->ram, 0, sizeof(m->ram));
 	m->ram_count = 0;
@@ -150,6 +166,7 @@ static void ram_read(struct board *b, uint64_t limit)
 			m->ram_count++;
 		}
 	}
+	kept_read(b, &all);
 }
 
 /* ---- Cores, PSCI ---- */
@@ -500,6 +517,7 @@ static bool fdt_load(struct board *b, const struct paths *paths, struct conf_tex
 		       ? dtb.s
 		       : mem_printf(mem, "%s/%s", (strchr(dtb.s, '/') != NULL) ? dir : paths->dtbs,
 				    dtb.s);
+	b->dtb = path;
 	if (!mem_file(mem, path, fdt)) {
 		diag_error(&b->diag, dtb.line,
 			   "device tree %s: %s (make boards makes the built-in "
@@ -534,8 +552,10 @@ bool board_load(struct diag *d, const struct paths *paths, struct conf_text name
 		if (own) {
 			diag_error(d, name.line, "board file %s: %s", path, strerror(errno));
 		} else {
-			diag_unknown(d, name.line, "board", name.s,
-				     board_names(mem, paths->boards));
+			const char *const *names = board_names(mem, paths->boards);
+
+			diag_unknown(d, name.line, "board", name.s, names);
+			out->guess = diag_nearest(name.s, names);
 		}
 		return false;
 	}

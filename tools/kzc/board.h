@@ -17,13 +17,17 @@ struct paths {
 
 struct board {
 	const char *name;
-	struct diag diag; /* what is wrong with the board's own files */
-	const char *qemu; /* arguments, or NULL */
+	const char *guess; /* the board that an unknown name may have meant, or NULL */
+	const char *dtb;   /* the path of its device tree; NULL for board_parse() */
+	struct diag diag;  /* what is wrong with the board's own files */
+	const char *qemu;  /* arguments, or NULL */
 	const void *fdt;
 	size_t fdt_size;
 	struct kz_cfg_machine m;
-	uint64_t image_pa;                  /* where boot loaders put an Image */
-	uint64_t ram_size;                  /* what is reserved included */
+	uint64_t image_pa;                   /* where boot loaders put an Image */
+	uint64_t ram_size;                   /* what is reserved included */
+	struct kz_cfg_ram kept[KZ_RAMS_MAX]; /* what is reserved, as far as it is known */
+	unsigned kept_count;
 	int gic, uart, pmu;                 /* nodes; negative: none */
 	uint32_t pmu_intid[KZ_CPUS_MAX];    /* of each core's PMU, when they are SPIs; else 0 */
 	uint8_t spi_used[KZ_INTID_MAX + 4]; /* 1: some node of the tree has this INTID */

@@ -160,7 +160,10 @@ static void error_take(cfg_t *sec, const char *fmt, va_list ap)
 	char text[512];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	diag_error(parse.d, sec->line, "%s", text);
+	diag_error(parse.d, sec->line, "%s%s", text,
+		   (strncmp(text, "unexpected token", 16) == 0)
+			   ? ": is a value, a quote or a } missing before it?"
+			   : "");
 }
 
 static void opts_make(const struct key *keys, cfg_opt_t *opts)

@@ -64,6 +64,19 @@ static const char *const *device_names(struct sys *s)
 	return names;
 }
 
+/* What a name that no device has may have meant: one that lacks its address, or is misspelt. */
+static const char *device_near(const char *word, const char *const *names)
+{
+	size_t len = strlen(word);
+
+	for (const char *const *n = names; *n != NULL; n++) {
+		if ((strncmp(*n, word, len) == 0) && ((*n)[len] == '@')) {
+			return *n;
+		}
+	}
+	return diag_nearest(word, names);
+}
+
 /* The node of a device of that VM; negative, and an error, when it cannot be one. */
 static int device_find(struct sys *s, const struct conf_text *item)
 {
@@ -73,13 +86,14 @@ static int device_find(struct sys *s, const struct conf_text *item)
 	int node = dt_lookup(b->fdt, item->s, &more);
 
 	if (node < 0) {
-		const char *const *names = device_names(s);
-		const char *near = diag_nearest(item->s, names);
+		const char *near = device_near(item->s, device_names(s));
+		const char *help =
+			(near != NULL) ? mem_printf(&s->mem, "did you mean '%s'?", near)
+				       : mem_printf(&s->mem, "dtc -I dtb %s shows its device tree",
+						    (b->dtb == NULL) ? "FILE" : b->dtb);
 
-		diag_error(
-			&s->diag, item->line, "board %s has no device '%s'%s%s%s", b->name, item->s,
-			(near == NULL) ? ": dtc -I dtb shows its device tree" : ": did you mean '",
-			(near == NULL) ? "" : near, (near == NULL) ? "" : "'?");
+		diag_error(&s->diag, item->line, "board %s has no device '%s': %s", b->name,
+			   item->s, help);
 		return -1;
 	}
 	if (more) {

@@ -35,6 +35,20 @@ static bool next_owner(const struct sys *s, uint64_t base, uint64_t end, struct 
 	return found;
 }
 
+/* What the board's tree reserves goes between the banks. */
+static void kept_add(const struct board *b, struct map_span *span, unsigned *n)
+{
+	for (unsigned i = 0; i < b->kept_count; i++) {
+		unsigned at = *n;
+
+		for (; (at > 0) && (span[at - 1].base > b->kept[i].pa); at--) {
+			span[at] = span[at - 1];
+		}
+		span[at] = (struct map_span){ b->kept[i].pa, b->kept[i].size, MAP_KEPT };
+		(*n)++;
+	}
+}
+
 unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX])
 {
 	uint64_t vms = ALIGN_UP(s->board.image_pa + s->image_size, MIB2);
@@ -55,6 +69,7 @@ unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX])
 		}
 		span_add(span, &n, at, end, MAP_FREE);
 	}
+	kept_add(&s->board, span, &n);
 	return n;
 }
 
@@ -67,6 +82,8 @@ const char *map_owner(const struct sys *s, int owner)
 		return "Kizami";
 	case MAP_LOADER:
 		return "boot loader";
+	case MAP_KEPT:
+		return "reserved";
 	default:
 		return s->vm[owner].conf->name.s;
 	}

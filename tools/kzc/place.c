@@ -90,9 +90,9 @@ static bool image_place(struct sys *s, struct vm *vm)
 			uint64_t need = rel + p->run_size + top;
 
 			diag_error(&s->diag, c->memory.line,
-				   "memory is %lluK, too small for vm "
+				   "memory is %s, too small for vm "
 				   "'%s': its image, ramdisk and device tree need %lluK",
-				   (unsigned long long)(vm->size >> 10), c->name.s,
+				   c->memory.s, c->name.s,
 				   (unsigned long long)(ALIGN_UP(need, KZ_PAGE_SIZE) >> 10));
 			return false;
 		}

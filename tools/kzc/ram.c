@@ -93,6 +93,8 @@ static bool space_init(struct sys *s, struct space *sp)
 static bool vm_place(struct sys *s, struct space *sp, struct vm *vm)
 {
 	static const uint64_t blocks[] = { GIB1, MIB2, KZ_PAGE_SIZE };
+	uint64_t largest;
+	bool megs;
 
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t like = vm->physical ? 0 : vm->base;
@@ -104,11 +106,13 @@ static bool vm_place(struct sys *s, struct space *sp, struct vm *vm)
 			return true;
 		}
 	}
+	largest = space_largest(sp);
+	megs = ((largest % (1u << 20)) == 0);
 	diag_error(&s->diag, vm->conf->memory.line,
-		   "there is no room for %lluK of memory: the "
-		   "largest free piece of RAM has %lluK",
-		   (unsigned long long)(vm->size >> 10),
-		   (unsigned long long)(space_largest(sp) >> 10));
+		   "there is no room for %s of memory: the "
+		   "largest free piece of RAM has %llu%c",
+		   vm->conf->memory.s, (unsigned long long)(largest >> (megs ? 20 : 10)),
+		   megs ? 'M' : 'K');
 	return false;
 }
 

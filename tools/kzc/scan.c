@@ -15,8 +15,11 @@ struct scan {
 	char *start; /* of the token */
 	int line;    /* of the token's end */
 	enum token tok;
-	char sign;        /* of TOK_SIGN; '+' is "+=" */
-	const char *word; /* of TOK_WORD */
+	char sign;         /* of TOK_SIGN; '+' is "+=" */
+	const char *word;  /* of TOK_WORD */
+	const char *title; /* of the section under way, */
+	int title_line;    /* and where it began */
+	bool nested;       /* another one was found inside of it */
 };
 
 struct seen {
@@ -92,9 +95,15 @@ static void scan_string(struct scan *s)
 {
 	char *from = s->at + 1;
 	const char *end = string_end(s->at);
+	int first = s->line;
+	bool open = (*end == '\0');
 
 	for (; s->at < end; s->at++) {
+		open = open || ((s->at[0] == '\n') && (s->at[-1] != '\\'));
 		s->line += (*s->at == '\n') ? 1 : 0;
+	}
+	if (open) {
+		diag_error(s->d, first, "a quote begins here and does not end in this line");
 	}
 	s->tok = (*s->at == '\0') ? TOK_END : TOK_WORD;
 	s->word = mem_strndup(s->d->mem, from, (size_t)(s->at - from));
@@ -196,6 +205,13 @@ static bool key_is_bad(struct scan *s, const struct scan_section *sec, const cha
 			return true;
 		}
 	}
+	if ((sec->name != NULL) && (strcmp(sec->name, key) == 0)) {
+		diag_error(s->d, s->line,
+			   "%s inside of %s '%s', which began in line %d: a } is missing", key, key,
+			   s->title, s->title_line);
+		s->nested = true;
+		return true;
+	}
 	if (!list_has(sec->keys, key)) {
 		diag_unknown(s->d, s->line, "key", key, sec->keys);
 		return true;
@@ -232,6 +248,8 @@ static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen
 	before = seen_before(titles, title, line);
 	if (before == 0) {
 		sec->begin(title, line);
+		s->title = title;
+		s->title_line = line;
 		return scan_section(s, sub);
 	}
 	diag_error(s->d, line, "%s '%s' is given twice, first in line %d", sub->name, title,
@@ -241,6 +259,16 @@ static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen
 	}
 	blank(from, s->at);
 	return true;
+}
+
+/* The end of the text inside of a section: libConfuse would take it for the section's. */
+static bool section_is_open(struct scan *s, const struct scan_section *sec)
+{
+	if ((sec->name != NULL) && !s->nested) {
+		diag_error(s->d, s->title_line, "%s '%s' does not end: a } is missing", sec->name,
+			   s->title);
+	}
+	return sec->name != NULL;
 }
 
 /* A section's body, to behind its '}'; the file's to its end. False: the syntax is wrong. */
@@ -254,7 +282,7 @@ static bool scan_section(struct scan *s, const struct scan_section *sec)
 
 		scan_next(s);
 		if (s->tok != TOK_WORD) {
-			return (s->tok == TOK_END) ? (sec->name == NULL) : (s->sign == '}');
+			return (s->tok == TOK_END) ? !section_is_open(s, sec) : (s->sign == '}');
 		}
 		from = s->start;
 		if ((sec->sub != NULL) && (strcmp(s->word, sec->sub->name) == 0)) {

@@ -16,8 +16,9 @@ struct scan_section {
 
 /*
  * scan_keys - report each key that is unknown, given twice or of a later version, and each
- * section whose title is given twice, and overwrite them with blanks. Text whose syntax is
- * wrong is left for libConfuse to complain about.
+ * section whose title is given twice, and overwrite them with blanks. A quote or a section that
+ * does not end is reported too; other text whose syntax is wrong is left for libConfuse to
+ * complain about.
  */
 void scan_keys(struct diag *d, char *text, const struct scan_section *root);
 

@@ -40,6 +40,7 @@ static struct colour owner_colour(int owner)
 	case MAP_KIZAMI:
 		return kizami_colour;
 	case MAP_LOADER:
+	case MAP_KEPT:
 		return loader_colour;
 	default:
 		return vm_colours[owner];

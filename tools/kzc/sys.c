@@ -48,6 +48,18 @@ static void system_read(struct sys *s)
 	place_all(s);
 }
 
+/* The configuration's board; for a misspelt name the likeliest, to find the other mistakes. */
+static bool board_find(struct sys *s)
+{
+	struct conf_text name = s->conf.board;
+
+	if (board_load(&s->diag, &s->paths, name, s->dir, &s->board)) {
+		return true;
+	}
+	name.s = s->board.guess;
+	return (name.s != NULL) && board_load(&s->diag, &s->paths, name, s->dir, &s->board);
+}
+
 bool sys_parse(struct sys *s, char *text, size_t size, const struct board *board)
 {
 	if (!conf_parse(&s->diag, text, size, &s->conf)) {
@@ -58,7 +70,7 @@ bool sys_parse(struct sys *s, char *text, size_t size, const struct board *board
 	} else if (s->conf.board.s == NULL) {
 		diag_error(&s->diag, 0, "there is no board = NAME");
 		return false;
-	} else if (!board_load(&s->diag, &s->paths, s->conf.board, s->dir, &s->board)) {
+	} else if (!board_find(s)) {
 		return false;
 	}
 	system_read(s);

@@ -58,20 +58,31 @@ static void print_irqs(const struct board *b, int node, FILE *out)
 	}
 }
 
+static bool is_reserved(const struct board *b, int node)
+{
+	int parent = fdt_path_offset(b->fdt, "/reserved-memory");
+
+	return (parent >= 0) && (fdt_parent_offset(b->fdt, node) == parent);
+}
+
 static void print_node(struct mem *mem, const struct board *b, const struct hit *hit,
 		       uint64_t address, FILE *out)
 {
 	const char *owner = "";
+	const char *area = "registers";
 
 	if (hit->node == b->gic) {
 		owner = ": the interrupt controller, which the hypervisor has";
 	} else if (hit->node == b->uart) {
 		owner = ": the console, which the hypervisor has";
+	} else if (is_reserved(b, hit->node)) {
+		owner = ": RAM that is reserved in the board's tree, and given to nobody";
+		area = "memory   ";
 	}
 	fprintf(out, "%s + 0x%llx%s\n", dt_path(mem, b->fdt, hit->node),
 		(unsigned long long)(address - hit->reg.base), owner);
 	print_compatible(b->fdt, hit->node, out);
-	fprintf(out, "  registers   0x%llx to 0x%llx\n", (unsigned long long)hit->reg.base,
+	fprintf(out, "  %s   0x%llx to 0x%llx\n", area, (unsigned long long)hit->reg.base,
 		(unsigned long long)(hit->reg.base + hit->reg.size - 1));
 	print_irqs(b, hit->node, out);
 	if (!dt_enabled(b->fdt, hit->node)) {
