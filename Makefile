@@ -98,7 +98,7 @@ $(B)/arm64/%.S.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_HV) $(DEP) -c -o $@ $<
 
-$(HV) $(HV_OBJ): OPT := -Os -fno-shrink-wrap
+$(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap)
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 
