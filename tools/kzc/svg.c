@@ -301,7 +301,7 @@ static void put_legend(FILE *out, int y)
 	put_box(out, x, y, 42, 20, kizami_colour, false);
 	put_text(out, x + 52, y + 14, "dim", "hypervisor and images");
 	put_box(out, x + 220, y, 42, 20, loader_colour, true);
-	put_text(out, x + 272, y + 14, "dim", "left to the boot loader");
+	put_text(out, x + 272, y + 14, "dim", "boot loader, firmware");
 }
 
 static void put_style(FILE *out, int height)
