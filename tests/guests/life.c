@@ -108,7 +108,8 @@ static uint64_t fp_gather(void)
 
 static void fp_mark(void)
 {
-	__asm__ volatile(".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,"
+	__asm__ volatile(".arch_extension fp\n.arch_extension simd\n"
+			 ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,"
 			 " 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31\n"
 			 "dup v\\n\\().2d, %0\n"
 			 ".endr\n"
