@@ -40,17 +40,17 @@ uint64_t boot_map(uint64_t image)
 	struct pt t = { .root = pt_alloc(), .to_ptr = 0 };
 	uint64_t size = *(const uint64_t *)(image + IMAGE_SIZE_FIELD);
 	const char *end = (const char *)image + page_up(size);
-	bool ok = map_part(&t, image, _text, _rodata, S1_TEXT) &&
-		  map_part(&t, image, _rodata, _data, S1_RODATA) &&
-		  map_part(&t, image, _data, _percpu, S1_DATA) &&
-		  map_part(&t, image, _percpu_end, _end, S1_DATA) &&
-		  pt_map(&t, image, image, PAGE_SIZE, S1_TEXT) == KZ_OK;
+	bool ok = map_part(&t, image, _text, _rodata, S1_TEXT);
 
+	ok &= map_part(&t, image, _rodata, _data, S1_RODATA);
+	ok &= map_part(&t, image, _data, _percpu, S1_DATA);
+	ok &= map_part(&t, image, _percpu_end, _end, S1_DATA);
+	ok &= pt_map(&t, image, image, PAGE_SIZE, S1_TEXT) == KZ_OK;
 	for (const char *core = _percpu; core < _percpu_end; core += PERCPU_SIZE) {
-		ok = ok && map_part(&t, image, core + PERCPU_GUARD, core + PERCPU_SIZE, S1_DATA);
+		ok &= map_part(&t, image, core + PERCPU_GUARD, core + PERCPU_SIZE, S1_DATA);
 	}
-	if (ok && end > _end) {
-		ok = map_part(&t, image, _end, end, S1_RODATA);
+	if (end > _end) {
+		ok &= map_part(&t, image, _end, end, S1_RODATA);
 	}
 	boot_root = (uint64_t)t.root;
 	/*

@@ -21,7 +21,7 @@ static inline uint64_t read_##name(void)				\
 #define SYSREG_WRITE(name, reg)						\
 static inline void write_##name(uint64_t v)				\
 {									\
-	__asm__ volatile("msr " reg ", %0" : : "r"(v) : "memory");	\
+	__asm__ volatile("msr " reg ", %x0" : : "rZ"(v) : "memory");	\
 }
 
 #define SYSREG(name, reg) SYSREG_READ(name, reg) SYSREG_WRITE(name, reg)
