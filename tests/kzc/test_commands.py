@@ -100,6 +100,16 @@ def test_whatis(folder, address):
         assert words in done.stdout
 
 
+@pytest.mark.parametrize("address, note", [
+    ("1207959552", "kzc: note: 1207959552 is decimal: 0x48000000\n"), ("0x48000000", ""),
+    ("1152M", "")])
+def test_whatis_decimal(folder, address, note):
+    """An address copied from a tree, where they are hexadecimal, is not misread unnoticed."""
+    done = folder.run("whatis", "./board.conf", address)
+    assert (done.returncode, done.stderr) == (0, note)
+    assert done.stdout == "RAM: /memory@40000000 + 0x8000000\n"
+
+
 def test_whatis_built_in(folder):
     """A built-in board by its name; an unknown one."""
     assert "/axi/timer@ff110000 + 0x0" in folder.run("whatis", "zcu102", "0xff110000").stdout

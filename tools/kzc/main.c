@@ -168,6 +168,10 @@ static int run_whatis(struct sys *s, const struct args *args)
 		return EXIT_USAGE;
 	}
 	if (board_open(s, args->word[0])) {
+		if ((address > 9) && (strspn(args->word[1], "0123456789") == strlen(args->word[1]))) {
+			diag_note(&s->diag, 0, "%s is decimal: 0x%llx", args->word[1],
+				  (unsigned long long)address);
+		}
 		whatis_print(&s->mem, &s->board, address, stdout);
 	}
 	return report(s);
