@@ -161,15 +161,16 @@ static bool board_open(struct sys *s, const char *name)
 
 static int run_whatis(struct sys *s, const struct args *args)
 {
+	const char *word = args->word[1];
 	uint64_t address;
 
-	if (!conf_size(args->word[1], &address)) {
-		fprintf(stderr, "kzc: '%s' is not an address, such as 0x9000000\n", args->word[1]);
+	if (!conf_size(word, &address)) {
+		fprintf(stderr, "kzc: '%s' is not an address, such as 0x9000000\n", word);
 		return EXIT_USAGE;
 	}
 	if (board_open(s, args->word[0])) {
-		if ((address > 9) && (strspn(args->word[1], "0123456789") == strlen(args->word[1]))) {
-			diag_note(&s->diag, 0, "%s is decimal: 0x%llx", args->word[1],
+		if ((address > 9) && (strspn(word, "0123456789") == strlen(word))) {
+			diag_note(&s->diag, 0, "%s is decimal: 0x%llx", word,
 				  (unsigned long long)address);
 		}
 		whatis_print(&s->mem, &s->board, address, stdout);
