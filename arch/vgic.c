@@ -41,7 +41,7 @@ bool vgic_is_pending(struct vcpu *v)
 	return is_pending;
 }
 
-void vgic_notify_locked(struct vcpu *v, uint32_t mask, bool refresh)
+void vgic_notify_locked(struct vcpu *v, uint32_t mask)
 {
 	struct vm *vm = v->vm;
 
@@ -52,7 +52,6 @@ void vgic_notify_locked(struct vcpu *v, uint32_t mask, bool refresh)
 		if ((mask & BIT(i)) == 0) {
 			continue;
 		}
-		t->arch.vgic.refresh |= refresh;
 		if (t == v) {
 			vgic_sync_locked(v);
 		} else {
@@ -106,7 +105,7 @@ void vgic_hw_irq_parked(struct vcpu *v, uint32_t intid)
 	b->held |= BIT(intid % 32);
 	b->latch |= BIT(intid % 32);
 	if (b->cpu[intid % 32] != v->id) {
-		vgic_notify_locked(v, v->vm->arch.vgic.vcpus & ~BIT(v->id), false);
+		vgic_notify_locked(v, v->vm->arch.vgic.vcpus & ~BIT(v->id));
 	}
 	spin_unlock(&vgic->lock);
 }

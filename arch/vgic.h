@@ -36,8 +36,8 @@ struct vgic_bank {
 	uint32_t held;		/* the twin is active: acknowledged by us, not ended by the guest */
 	/* Orders to the vCPU in whose list register it is. */
 	uint32_t drop_pending, drop_active, make_active;
-	/* What other vCPUs know of inlr: answered, and the answer: active, else pending. */
-	uint32_t fresh, snap;
+	/* What other vCPUs know of inlr: answered, the answer: active, else pending; asked. */
+	uint32_t fresh, snap, asked;
 	uint8_t prio[32];
 	uint8_t lr[32];		/* for inlr: which list register; for active: vCPU that ends it */
 	uint8_t cpu[32];	/* target vCPU; of a private one: its own */
@@ -51,7 +51,6 @@ struct vgic_cpu {
 	uint32_t lr_level;	/* of these: pending for a line that is high, and nothing else */
 	uint32_t lr_eoi;	/* of these: its EOI wants us */
 	uint32_t hcr;		/* GIC_HCR_ bits in force */
-	bool refresh;		/* take everything pending back and choose anew */
 	bool due;		/* more changed than an SGI that was latched */
 	uint16_t lr_intid[VGIC_LRS];
 	uint8_t lr_source[VGIC_LRS];	/* GICv2 SGI */
@@ -117,7 +116,7 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
 /* After enabled, group1 or ctlr changed. */
 void vgic_live_locked(struct vm *vm, struct vgic_bank *b);
 /* v's own core updates itself, other vCPUs are asked to; mask: of vCPUs. */
-void vgic_notify_locked(struct vcpu *v, uint32_t mask, bool refresh);
+void vgic_notify_locked(struct vcpu *v, uint32_t mask);
 /* The bank's interrupts in v's list registers, in a LR_ state of `state`; 0: in any. Own core. */
 uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t state);
 void vgic_sync_locked(struct vcpu *v);

@@ -6,8 +6,6 @@
 #include "gic.h"
 #include "vgic_bank.h"
 
-#define NO_LR	VGIC_LRS
-
 /* An interrupt, or none: bank is NULL and prio lower than any. */
 struct candidate {
 	struct vgic_bank *bank;
@@ -133,6 +131,7 @@ static void lr_retire(struct vcpu *v, uint32_t i)
 		b->lr[intid % 32] = VGIC_NOBODY;
 	}
 	lr_forget(v, i);
+	b->asked &= ~BIT(intid % 32);
 	if ((v->arch.vgic.lr_hw & BIT(i)) != 0) {
 		b->held &= ~BIT(intid % 32);	/* the hardware did it */
 	} else {
@@ -233,34 +232,21 @@ static struct candidate best_active(struct vcpu *v)
 	return c.bank != NULL ? c : best(v, true, VGIC_NOBODY);
 }
 
-/*
- * A list register for an interrupt of priority prio when all are taken: that of
- * the lowest pending one, if it is lower; else, if none is pending, that of the
- * lowest active one, which the guest ends last.
- */
-static uint32_t lr_victim(struct vcpu *v, uint32_t prio)
+/* Of the list registers, which are all active, the one whose interrupt ends last. */
+static uint32_t lr_lowest(struct vcpu *v)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
-	uint32_t pend = NO_LR, act = NO_LR;
-	int lowest_pend = -1, lowest_act = -1;
+	uint32_t lowest = 0, prio = 0;
 
 	for (uint32_t i = 0; i < gic.lr_count; i++) {
-		int p = vgic_bank_of(v, g->lr_intid[i])->prio[g->lr_intid[i] % 32];
+		uint32_t p = vgic_bank_of(v, g->lr_intid[i])->prio[g->lr_intid[i] % 32];
 
-		if (gic_lr_state(i) == LR_PENDING) {
-			if (p > lowest_pend) {
-				lowest_pend = p;
-				pend = i;
-			}
-		} else if (p > lowest_act) {
-			lowest_act = p;
-			act = i;
+		if (p >= prio) {
+			prio = p;
+			lowest = i;
 		}
 	}
-	if (pend != NO_LR) {
-		return lowest_pend > (int)prio ? pend : NO_LR;
-	}
-	return act;
+	return lowest;
 }
 
 static void hcr_update(struct vcpu *v, bool more_waits)
@@ -276,24 +262,22 @@ static void hcr_update(struct vcpu *v, bool more_waits)
 	}
 }
 
-/* Establish the rule of the cache. */
+/*
+ * Establish the rule of the cache; no list register is pending yet. The highest
+ * of what waits gets one, even if all are taken; the others, if there are more.
+ */
 static void lr_fill(struct vcpu *v)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t all = BIT(gic.lr_count) - 1;
 	struct candidate c = best_deliverable(v);
 
-	/* Bound: a turn fills a list register, or puts a higher priority into it. */
-	for (uint32_t turns = 2u * gic.lr_count; c.bank != NULL && turns != 0; turns--) {
-		uint32_t free = ~g->lr_used & (BIT(gic.lr_count) - 1);
-		uint32_t i = free != 0 ? (uint32_t)__builtin_ctz(free) : lr_victim(v, c.prio);
-
-		if (i == NO_LR) {
-			break;
-		}
-		if (free == 0) {
-			lr_evict(v, i);
-		}
-		lr_put(v, c.bank, c.intid, i);
+	if (c.bank != NULL && g->lr_used == all) {
+		lr_evict(v, lr_lowest(v));
+	}
+	/* Bound: the list registers. */
+	while (c.bank != NULL && g->lr_used != all) {
+		lr_put(v, c.bank, c.intid, (uint32_t)__builtin_ctz(~g->lr_used));
 		c = best_deliverable(v);
 	}
 	hcr_update(v, c.bank != NULL);
@@ -311,8 +295,7 @@ static void lr_obey(struct vcpu *v, uint32_t i)
 	uint32_t state = gic_lr_state(i);
 	uint32_t want = state;
 
-	if ((b->drop_pending & bit) != 0 ||
-	    ((g->lr_level & BIT(i)) != 0 && (b->line & ~b->edge & bit) == 0)) {
+	if ((b->drop_pending & bit) != 0) {
 		want &= ~LR_PENDING;
 	}
 	if ((b->drop_active & bit) != 0) {
@@ -337,59 +320,22 @@ static void lr_obey(struct vcpu *v, uint32_t i)
 	}
 }
 
-/* GICv2: a sender whose SGI is in list register i, pending, has not sent another. */
-static void lr_merge_sgi(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
-{
-	struct vgic_cpu *g = &v->arch.vgic;
-
-	if ((gic_lr_state(i) & LR_PENDING) != 0) {
-		g->sgi_source[intid] &= (uint8_t)~BIT(g->lr_source[i]);
-		if (g->sgi_source[intid] == 0) {
-			b->latch &= ~BIT(intid);
-		}
-	}
-}
-
 /*
- * It became pending again while in list register i. One that is active has its
- * next turn after the EOI: as active and pending it would become pending there
- * without our knowing, before a higher one that waits.
+ * Choose anew: what is pending in list register i goes back. One that is active
+ * has its next turn after the EOI, which wants us then: as active and pending it
+ * would become pending there without our knowing, before a higher one that
+ * waits; and if its target changed, it may be another vCPU's turn.
  */
-static void lr_merge(struct vcpu *v, uint32_t i)
+static void lr_refresh(struct vcpu *v, uint32_t i)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = g->lr_intid[i];
 	struct vgic_bank *b = vgic_bank_of(v, intid);
-	uint32_t bit = BIT(intid % 32);
-	uint32_t state = gic_lr_state(i);
 
-	if (intid < GIC_SGIS && !gic.v3) {
-		lr_merge_sgi(v, b, intid, i);
-	} else if (state == LR_PENDING && (b->latch & bit) != 0) {
-		b->latch &= ~bit;
-		g->lr_level &= ~BIT(i);
-		if ((b->held & bit) != 0 && ((g->lr_hw | g->lr_eoi) & BIT(i)) == 0) {
-			lr_write(v, i, state, true, false);
-		}
-	}
-	if ((pending(b) & bit) != 0 && (g->lr_eoi & BIT(i)) == 0 && state != LR_INVALID) {
-		lr_write(v, i, state, false, true);	/* its turn comes with the EOI */
-	}
-}
-
-/*
- * Choose anew: what is pending in list register i goes back. Of what is active
- * for another target now, the EOI wants us: it may be that one's turn then.
- */
-static void lr_refresh(struct vcpu *v, uint32_t i)
-{
-	uint32_t intid = v->arch.vgic.lr_intid[i];
-	struct vgic_bank *b = vgic_bank_of(v, intid);
-	uint32_t state = gic_lr_state(i);
-
-	if (state == LR_PENDING) {
+	if (gic_lr_state(i) == LR_PENDING) {
 		lr_evict(v, i);
-	} else if (state == LR_ACTIVE && !is_target(v, b, intid)) {
+	} else if ((g->lr_eoi & BIT(i)) == 0 &&
+		   ((pending(b) & BIT(intid % 32)) != 0 || !is_target(v, b, intid))) {
 		lr_write(v, i, LR_ACTIVE, false, true);
 	}
 }
@@ -412,12 +358,27 @@ static void end_outside(struct vcpu *v)
 	}
 }
 
+/* What other vCPUs have asked: is it active here, else pending? */
+static void answer(struct vcpu *v)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+
+	/* Bound: the list registers. */
+	for (uint32_t used = g->lr_used; used != 0; used &= used - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(used);
+		struct vgic_bank *b = vgic_bank_of(v, g->lr_intid[i]);
+		uint32_t bit = BIT(g->lr_intid[i] % 32);
+
+		b->snap = gic_lr_state(i) == LR_ACTIVE ? b->snap | bit : b->snap & ~bit;
+		b->fresh |= b->asked & bit;
+		b->asked &= ~bit;
+	}
+}
+
 void vgic_sync_locked(struct vcpu *v)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
-	bool refresh = g->refresh;
 
-	g->refresh = false;
 	g->due = false;
 	lr_reclaim(v);
 	if ((g->hcr & GIC_HCR_LRENPIE) != 0) {
@@ -426,23 +387,14 @@ void vgic_sync_locked(struct vcpu *v)
 	/* Bound: the list registers. */
 	for (uint32_t used = g->lr_used; used != 0; used &= used - 1) {
 		uint32_t i = (uint32_t)__builtin_ctz(used);
-		struct vgic_bank *b = vgic_bank_of(v, g->lr_intid[i]);
-		uint32_t bit = BIT(g->lr_intid[i] % 32);
-		uint32_t state;
 
 		lr_obey(v, i);
-		if (refresh && (g->lr_used & BIT(i)) != 0) {
+		if ((g->lr_used & BIT(i)) != 0) {
 			lr_refresh(v, i);
 		}
-		if ((g->lr_used & BIT(i)) == 0) {
-			continue;
-		}
-		lr_merge(v, i);
-		state = gic_lr_state(i);
-		b->snap = (state & LR_ACTIVE) != 0 ? b->snap | bit : b->snap & ~bit;
-		b->fresh |= bit;
 	}
 	lr_fill(v);
+	answer(v);
 }
 
 void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
