@@ -198,6 +198,14 @@ static void clear_sgis(uint32_t cpu)
 	}
 }
 
+/* The private interrupts that are ours. */
+static NOINLINE void enable_own(uint32_t cpu, bool on)
+{
+	gic_enable(cpu, GIC_SGI_KICK, on);
+	gic_enable(cpu, cfg()->maint_intid, on);
+	gic_enable(cpu, cfg()->htimer_intid, on);
+}
+
 static void init_private(uint32_t cpu)
 {
 	uint64_t frame = gic_frame(cpu, 0);
@@ -212,9 +220,7 @@ static void init_private(uint32_t cpu)
 	for (uint32_t i = 0; i < GIC_PRIVATE; i += 4) {
 		mmio_write32(frame + GICD_IPRIORITYR + i, GIC_PRIORITY * 0x01010101u);
 	}
-	gic_enable(cpu, GIC_SGI_KICK, true);
-	gic_enable(cpu, cfg()->maint_intid, true);
-	gic_enable(cpu, cfg()->htimer_intid, true);
+	enable_own(cpu, true);
 }
 
 /* ListRegs of GICH_VTR and ICH_VTR_EL2: one less than there are. */
@@ -274,9 +280,7 @@ void gic_init_cpu(uint32_t cpu)
 
 void gic_lend_cpu(uint32_t cpu, bool sgi_direct)
 {
-	gic_enable(cpu, GIC_SGI_KICK, false);
-	gic_enable(cpu, cfg()->maint_intid, false);
-	gic_enable(cpu, cfg()->htimer_intid, false);
+	enable_own(cpu, false);
 	clear_sgis(cpu);
 	if (gic.v3) {
 		write_icc_igrpen1_el1(0);

@@ -41,19 +41,19 @@ bool vgic_is_pending(struct vcpu *v)
 	return is_pending;
 }
 
-void vgic_notify_locked(struct vcpu *v, uint32_t mask)
+void vgic_notify_locked(struct vm *vm, uint32_t mask)
 {
-	struct vm *vm = v->vm;
+	const struct vcpu *here = arch_this_cpu()->vcpu;
 
 	/* Bound: KZ_VCPUS_MAX. */
 	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
 		struct vcpu *t = &vm->vcpu[i];
 
-		if ((mask & BIT(i)) == 0) {
+		if ((mask >> i & 1) == 0) {
 			continue;
 		}
-		if (t == v) {
-			vgic_sync_locked(v);
+		if (t == here && t->state == VCPU_RUNNING) {
+			vgic_sync_locked(t);
 		} else {
 			vgic_ask_locked(t);
 		}
@@ -78,6 +78,12 @@ uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t s
 
 /* ---- Sources ---- */
 
+bool vgic_has_twin(struct vcpu *v, uint32_t intid)
+{
+	return intid < v->vm->cfg->irq_lines &&
+	       (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) != 0;
+}
+
 void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
@@ -88,24 +94,10 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 	vgic_forget_locked(v, b, intid);
 	b->held |= BIT(n);
 	b->latch |= BIT(n);
-	if (b->cpu[n] == v->id) {
+	if (b->cpu[n] == v->id && v->state == VCPU_RUNNING) {
 		vgic_deliver_locked(v, b, intid);
 	} else if (b->cpu[n] < v->vm->cfg->vcpu_count) {
 		vgic_ask_locked(&v->vm->vcpu[b->cpu[n]]);
-	}
-	spin_unlock(&vgic->lock);
-}
-
-void vgic_hw_irq_parked(struct vcpu *v, uint32_t intid)
-{
-	struct vgic *vgic = &v->vm->arch.vgic;
-	struct vgic_bank *b = vgic_bank_of(v, intid);
-
-	spin_lock(&vgic->lock);
-	b->held |= BIT(intid % 32);
-	b->latch |= BIT(intid % 32);
-	if (b->cpu[intid % 32] != v->id) {
-		vgic_notify_locked(v, v->vm->arch.vgic.vcpus & ~BIT(v->id));
 	}
 	spin_unlock(&vgic->lock);
 }
@@ -115,7 +107,6 @@ void vgic_line(struct vm *vm, uint32_t intid, bool high)
 	struct vgic *vgic = &vm->arch.vgic;
 	struct vgic_bank *b = &vgic->spi[intid / 32 - 1];
 	uint32_t bit = BIT(intid % 32);
-	struct percpu *here = arch_this_cpu();
 	uint32_t target;
 
 	spin_lock(&vgic->lock);
@@ -125,13 +116,7 @@ void vgic_line(struct vm *vm, uint32_t intid, bool high)
 	b->line = high ? b->line | bit : b->line & ~bit;
 	target = b->cpu[intid % 32];
 	if (target < vm->cfg->vcpu_count && ((b->live | b->inlr) & bit) != 0) {
-		struct vcpu *t = &vm->vcpu[target];
-
-		if (here->vcpu == t && t->state == VCPU_RUNNING) {
-			vgic_sync_locked(t);
-		} else {
-			vgic_ask_locked(t);
-		}
+		vgic_notify_locked(vm, BIT(target));
 	}
 	spin_unlock(&vgic->lock);
 }

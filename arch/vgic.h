@@ -85,10 +85,13 @@ void vgic_park(struct vcpu *v);
 /* Could an interrupt be taken now, if the guest lets it? Own core. */
 bool vgic_is_pending(struct vcpu *v);
 
-/* The physical twin of `intid` fired and its priority is dropped. Own core. */
+/* Has this INTID of v's, any number, a physical twin? */
+bool vgic_has_twin(struct vcpu *v, uint32_t intid);
+/*
+ * The physical twin of `intid` fired and its priority is dropped. While v is off it waits
+ * for v, or goes to another target. Own core.
+ */
 void vgic_hw_irq(struct vcpu *v, uint32_t intid);
-/* The same while v is off: it waits for another target, or for v. Own core. */
-void vgic_hw_irq_parked(struct vcpu *v, uint32_t intid);
 /* Bring the list registers up to date: maintenance, and before the first entry. Own core. */
 void vgic_sync(struct vcpu *v);
 /* HAZARD_IRQ: as vgic_sync, or less if only SGIs came. Own core. */
@@ -115,8 +118,8 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
 
 /* After enabled, group1 or ctlr changed. */
 void vgic_live_locked(struct vm *vm, struct vgic_bank *b);
-/* v's own core updates itself, other vCPUs are asked to; mask: of vCPUs. */
-void vgic_notify_locked(struct vcpu *v, uint32_t mask);
+/* The vCPUs of mask shall look: that of this core does so now, others are asked to. */
+void vgic_notify_locked(struct vm *vm, uint32_t mask);
 /* The bank's interrupts in v's list registers, in a LR_ state of `state`; 0: in any. Own core. */
 uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t state);
 void vgic_sync_locked(struct vcpu *v);

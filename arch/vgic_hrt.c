@@ -105,7 +105,7 @@ enum verdict vgic_hrt_dir(struct vcpu *v, struct access *a)
 	if (a->size != 4 || (a->addr & 3) != 0) {
 		return UNKNOWN;
 	}
-	if (a->write && a->addr == 0 && (owned(v, intid / 32) & BIT(intid % 32)) != 0) {
+	if (a->write && a->addr == 0 && (intid < GIC_SGIS || vgic_has_twin(v, intid))) {
 		gic_dir((uint32_t)a->value);
 	}
 	a->value = 0;

@@ -83,7 +83,7 @@ static uint32_t elsewhere(struct vcpu *me, struct vcpu *owner, struct vgic_bank 
 	uint32_t other = b->inlr & ~vgic_in_lr_locked(me, b, 0);
 
 	if (other != 0) {
-		vgic_notify_locked(me, concerned(owner, first) & ~BIT(me->id));
+		vgic_notify_locked(me->vm, concerned(owner, first) & ~BIT(me->id));
 	}
 	return other;
 }
@@ -197,7 +197,7 @@ static void bits_write(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
 	}
 	vgic_live_locked(me->vm, b);
 	if (set != 0) {
-		vgic_notify_locked(me, concerned(owner, first));
+		vgic_notify_locked(me->vm, concerned(owner, first));
 	}
 }
 
@@ -236,7 +236,7 @@ static void retarget(struct vcpu *me, struct vgic_bank *b, uint32_t intid, uint3
 	if ((b->hw & BIT(n)) != 0 && cpu != VGIC_NOBODY) {
 		gic_route(intid, me->vm->vcpu[cpu].cpu->id);
 	}
-	vgic_notify_locked(me, all_vcpus(me->vm));
+	vgic_notify_locked(me->vm, all_vcpus(me->vm));
 }
 
 static uint32_t target_byte(struct vcpu *me, struct vgic_bank *b, uint32_t intid, bool write,
@@ -266,7 +266,7 @@ static uint32_t priority_byte(struct vcpu *me, struct vcpu *owner, struct vgic_b
 	if (write) {
 		*prio = (uint8_t)(value & PRIORITY_MASK);
 		if (((b->inlr | b->latch | b->line) & BIT(intid % 32)) != 0) {
-			vgic_notify_locked(me, concerned(owner, intid & ~31u));
+			vgic_notify_locked(me->vm, concerned(owner, intid & ~31u));
 		}
 	}
 	return *prio;
@@ -350,7 +350,7 @@ static uint32_t sgi_pending_byte(struct vcpu *v, uint32_t offset, bool write, ui
 	}
 	g->sgi_source[intid] = (uint8_t)now;
 	g->bank.latch = now != 0 ? g->bank.latch | BIT(intid) : g->bank.latch & ~BIT(intid);
-	vgic_notify_locked(v, BIT(v->id));
+	vgic_notify_locked(v->vm, BIT(v->id));
 	return 0;
 }
 
@@ -431,7 +431,7 @@ static void ctlr_access(struct vcpu *v, struct access *a)
 	for (uint32_t i = 1; i < v->vm->cfg->irq_lines / 32; i++) {
 		vgic_live_locked(v->vm, &vgic->spi[i - 1]);
 	}
-	vgic_notify_locked(v, all_vcpus(v->vm));
+	vgic_notify_locked(v->vm, all_vcpus(v->vm));
 }
 
 static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *a)

@@ -4,7 +4,7 @@
 #include "gic.h"
 #include "sysreg.h"
 #include "trap.h"
-#include "vgic_bank.h"
+#include "vgic.h"
 
 /* ESR_EL2.ISS of a trapped MRS or MSR, without Rt and direction (DDI 0487 D19.2.37). */
 #define ISS_READ	BIT(0)
@@ -149,8 +149,7 @@ static void hrt_dir(struct vcpu *v, uint64_t value)
 {
 	uint32_t intid = (uint32_t)value & 0xffffff;
 
-	if (intid < GIC_SGIS || (intid < v->vm->cfg->irq_lines && intid < GIC_SPURIOUS &&
-				 (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) != 0)) {
+	if (intid < GIC_SGIS || vgic_has_twin(v, intid)) {
 		write_icc_dir_el1(intid);
 	}
 }

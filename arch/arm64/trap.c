@@ -9,7 +9,7 @@
 #include "psci.h"
 #include "sysreg.h"
 #include "vectors.h"
-#include "vgic_bank.h"
+#include "vgic.h"
 
 #define FSC_PERMISSION	0x0cu		/* bits 5:2 of the fault status code */
 #define PAR_FAILED	BIT64(0)
@@ -239,18 +239,12 @@ static struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
 	return trap_finish(v);
 }
 
-static bool is_guests(struct vcpu *v, uint32_t intid)
-{
-	return intid < v->vm->cfg->irq_lines &&
-	       (vgic_bank_of(v, intid)->hw & BIT(intid % 32)) != 0;
-}
-
 /* An interrupt whose priority is dropped, and for which there is no quick way. */
 struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
 {
 	uint32_t intid = iar & INTID;
 
-	if (!is_guests(v, intid)) {
+	if (!vgic_has_twin(v, intid)) {
 		return other_irq(v, iar);
 	}
 	v->exits[EXIT_IRQ]++;
@@ -273,8 +267,8 @@ void trap_irq_el2(struct percpu *cpu)
 		return;
 	}
 	gic_eoi(iar);
-	if (cpu->vcpu != NULL && is_guests(cpu->vcpu, intid)) {
-		vgic_hw_irq_parked(cpu->vcpu, intid);
+	if (cpu->vcpu != NULL && vgic_has_twin(cpu->vcpu, intid)) {
+		vgic_hw_irq(cpu->vcpu, intid);
 	} else {
 		(void)own_irq(iar, intid);
 	}
