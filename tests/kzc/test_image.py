@@ -245,10 +245,17 @@ def test_all_of_a_bank(folder):
 
 
 def test_all_hard(folder):
-    """When every core is a hard real-time VM's, one of them serves the console."""
-    image = folder.image('board = ./board.conf\ncores = 1\n'
-                         'vm h { level=hrt cpus={0} memory=2M image="raw.bin" }\n')
-    assert image.cfg.console_cpu == 0
+    """When every core is a hard real-time VM's, nobody serves the console, and kzc says so."""
+    conf = ('board = ./board.conf\ncores = 1\n'
+            'vm h { level=hrt cpus={0} memory=2M image="raw.bin" }\n')
+    assert folder.image(conf).cfg.console_cpu == 0
+    done = folder.run("map", "system.conf", "--hypervisor", "hv.elf")
+    assert "system.conf: note: every core is a hard real-time VM's: nobody serves" in done.stderr
+    assert "serves the console" not in done.stdout
+    folder.build(conf.replace("cores = 1", ""))
+    done = folder.run("map", "system.conf", "--hypervisor", "hv.elf")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1   MPIDR 1         free, serves the console" in done.stdout
     image = folder.image('board = ./board.conf\n'
                          'vm h { level=hrt cpus={0, 1} memory=2M image="raw.bin" }\n')
     assert image.cfg.console_cpu == 2

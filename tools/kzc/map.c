@@ -119,6 +119,14 @@ const struct vm *map_core_vm(const struct sys *s, unsigned core, unsigned *vcpu)
 	return NULL;
 }
 
+bool map_has_console(const struct sys *s, unsigned core)
+{
+	unsigned vcpu;
+	const struct vm *vm = map_core_vm(s, core, &vcpu);
+
+	return (s->board.m.console_cpu == core) && ((vm == NULL) || (vm->cfg.level != KZ_HRT));
+}
+
 const char *map_level(const struct vm *vm)
 {
 	return level_names[vm->cfg.level];
@@ -150,7 +158,7 @@ static void text_cores(struct sys *s, FILE *out)
 	for (unsigned i = 0; i < s->board.m.cpu_count; i++) {
 		unsigned vcpu = 0;
 		const struct vm *vm = map_core_vm(s, i, &vcpu);
-		const char *console = (s->board.m.console_cpu == i) ? ", serves the console" : "";
+		const char *console = map_has_console(s, i) ? ", serves the console" : "";
 
 		fprintf(out, "  %u   MPIDR %-8llx  ", i, (unsigned long long)s->board.m.mpidr[i]);
 		if (vm == NULL) {

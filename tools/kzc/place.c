@@ -420,8 +420,8 @@ static void blob_fill(struct vm *vm)
 	}
 }
 
-/* Does one VM own each core? Then its first has the console, else the first that is free. */
-static uint32_t console_cpu(const struct sys *s)
+/* The first core that is no hard real-time VM's serves the console; if there is none, nobody. */
+static uint32_t console_cpu(struct sys *s)
 {
 	uint32_t hard = 0;
 
@@ -435,6 +435,9 @@ static uint32_t console_cpu(const struct sys *s)
 			return i;
 		}
 	}
+	diag_note(&s->diag, 0,
+		  "every core is a hard real-time VM's: nobody serves the console, keys do nothing "
+		  "and console rings are not read");
 	return 0;
 }
 

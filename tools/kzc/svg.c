@@ -123,7 +123,7 @@ static void put_cores(struct sys *s, FILE *out)
 		put_text(
 			out, x + 14, CORES_Y + 76, "dim",
 			mem_printf(&s->mem, "MPIDR %llx", (unsigned long long)s->board.m.mpidr[i]));
-		if (s->board.m.console_cpu == i) {
+		if (map_has_console(s, i)) {
 			put_text(out, x + 14, CORES_Y + 94, "dim", "serves the console");
 		}
 	}
