@@ -2,7 +2,7 @@
 #include "psci.h"
 
 #include "arch.h"
-#include "gic.h"
+#include "vgic.h"
 
 #define PSCI_0			0x84000000u
 #define SMC64			0x40000000u	/* the same call with 64-bit arguments */
@@ -31,19 +31,6 @@
 /* 9d2a5b1c-7e4f-4c38-a1d6-4b697a616d69, as DEN0028 6.2 lays a UUID out in w0 to w3. */
 static const uint32_t vendor_uid[4] = { 0x1c5b2a9du, 0x384c4f7eu, 0x694bd6a1u, 0x696d617au };
 
-static struct vcpu *vcpu_of_mpidr(struct vm *vm, uint64_t mpidr)
-{
-	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
-		struct vcpu *v = &vm->vcpu[i];
-		uint64_t own = vm->cfg->level == KZ_HRT ? gic.affinity[v->cpu->id] : i;
-
-		if (own == mpidr) {
-			return v;
-		}
-	}
-	return NULL;
-}
-
 static bool is_ram(const struct kz_cfg_vm *cfg, uint64_t at)
 {
 	for (uint32_t i = 0; i < cfg->region_count; i++) {
@@ -58,7 +45,7 @@ static bool is_ram(const struct kz_cfg_vm *cfg, uint64_t at)
 
 static int64_t cpu_on(struct vcpu *v, uint64_t mpidr, uint64_t entry, uint64_t context)
 {
-	struct vcpu *target = vcpu_of_mpidr(v->vm, mpidr);
+	struct vcpu *target = vgic_vcpu_of(v->vm, mpidr);
 
 	if (target == NULL) {
 		return PSCI_INVALID_PARAMETERS;
@@ -75,7 +62,7 @@ static int64_t cpu_on(struct vcpu *v, uint64_t mpidr, uint64_t entry, uint64_t c
 
 static int64_t affinity_info(struct vcpu *v, uint64_t mpidr, uint64_t level)
 {
-	struct vcpu *target = vcpu_of_mpidr(v->vm, mpidr);
+	struct vcpu *target = vgic_vcpu_of(v->vm, mpidr);
 
 	if (target == NULL || level != 0) {
 		return PSCI_INVALID_PARAMETERS;

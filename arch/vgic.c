@@ -78,6 +78,22 @@ uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t s
 
 /* ---- Sources ---- */
 
+uint64_t vgic_affinity(const struct vcpu *v)
+{
+	return v->vm->arch.hrt ? gic.affinity[v->cpu->id] : v->id;
+}
+
+struct vcpu *vgic_vcpu_of(struct vm *vm, uint64_t affinity)
+{
+	/* Bound: KZ_VCPUS_MAX. */
+	for (struct vcpu *v = vm->vcpu; v < &vm->vcpu[vm->cfg->vcpu_count]; v++) {
+		if (vgic_affinity(v) == affinity) {
+			return v;
+		}
+	}
+	return NULL;
+}
+
 bool vgic_has_twin(struct vcpu *v, uint32_t intid)
 {
 	return intid < v->vm->cfg->irq_lines &&
@@ -137,6 +153,24 @@ void vgic_attend(struct vcpu *v)
 	spin_unlock(&vgic->lock);
 }
 
+static NOINLINE void sgi_to_locked(struct vcpu *v, struct vcpu *t, uint32_t intid, bool group1)
+{
+	struct vgic_bank *b = &t->arch.vgic.bank;
+
+	if (gic.v3 && ((b->group1 >> intid & 1) != 0) != group1) {
+		return;		/* IHI 0069 4.6.2: the other group's SGI */
+	}
+	b->latch |= BIT(intid);
+	if (!gic.v3) {
+		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
+	}
+	if (t == v) {
+		vgic_deliver_locked(v, b, intid);
+	} else if (__atomic_load_n(&t->state, __ATOMIC_RELAXED) == VCPU_RUNNING) {
+		vcpu_hazard(t, HAZARD_IRQ);
+	}
+}
+
 void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
 {
 	struct vm *vm = v->vm;
@@ -144,21 +178,7 @@ void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
 	spin_lock(&vm->arch.vgic.lock);
 	/* Bound: KZ_VCPUS_MAX. */
 	for (uint32_t s = targets & vm->arch.vgic.vcpus; s != 0; s &= s - 1) {
-		struct vcpu *t = &vm->vcpu[__builtin_ctz(s)];
-		struct vgic_bank *b = &t->arch.vgic.bank;
-
-		if (gic.v3 && ((b->group1 & BIT(intid)) != 0) != group1) {
-			continue;	/* IHI 0069 4.6.2: the other group's SGI */
-		}
-		b->latch |= BIT(intid);
-		if (!gic.v3) {
-			t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
-		}
-		if (t == v) {
-			vgic_deliver_locked(v, b, intid);
-		} else if (__atomic_load_n(&t->state, __ATOMIC_RELAXED) == VCPU_RUNNING) {
-			vcpu_hazard(t, HAZARD_IRQ);
-		}
+		sgi_to_locked(v, &vm->vcpu[__builtin_ctz(s)], intid, group1);
 	}
 	spin_unlock(&vm->arch.vgic.lock);
 }

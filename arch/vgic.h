@@ -85,6 +85,10 @@ void vgic_park(struct vcpu *v);
 /* Could an interrupt be taken now, if the guest lets it? Own core. */
 bool vgic_is_pending(struct vcpu *v);
 
+/* As the guest sees it in MPIDR_EL1: by vCPU; HRT guests see their cores. */
+uint64_t vgic_affinity(const struct vcpu *v);
+/* The vCPU of that affinity, or NULL. */
+struct vcpu *vgic_vcpu_of(struct vm *vm, uint64_t affinity);
 /* Has this INTID of v's, any number, a physical twin? */
 bool vgic_has_twin(struct vcpu *v, uint32_t intid);
 /*

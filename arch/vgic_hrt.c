@@ -87,14 +87,9 @@ void vgic_hrt_router(struct vcpu *v, uint32_t offset, struct access *a)
 		a->value = *(volatile const uint64_t *)at & (a->size == 8 ? ~0ull : ~0u);
 	} else {
 		/* To one of its own cores; to the first one if it names another. */
-		uint32_t cpu = v->vm->vcpu[0].cpu->id;
+		const struct vcpu *to = vgic_vcpu_of(v->vm, a->value);
 
-		for (uint32_t i = 0; i < v->vm->cfg->vcpu_count; i++) {
-			if (gic.affinity[v->vm->vcpu[i].cpu->id] == a->value) {
-				cpu = v->vm->vcpu[i].cpu->id;
-			}
-		}
-		gic_route(intid, cpu);
+		gic_route(intid, (to != NULL ? to : v->vm->vcpu)->cpu->id);
 	}
 }
 

@@ -450,15 +450,19 @@ void vgic_park(struct vcpu *v)
 
 void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
 {
+	struct vm *vm = v->vm;
 	uint32_t i = b->lr[intid % 32];
 
+	if ((b->inlr & BIT(intid % 32)) == 0) {
+		return;
+	}
 	/* Bound: KZ_VCPUS_MAX. */
-	for (uint32_t t = 0; (b->inlr & BIT(intid % 32)) != 0 && t < v->vm->cfg->vcpu_count; t++) {
-		struct vgic_cpu *g = &v->vm->vcpu[t].arch.vgic;
+	for (struct vcpu *t = vm->vcpu; t < &vm->vcpu[vm->cfg->vcpu_count]; t++) {
+		struct vgic_cpu *g = &t->arch.vgic;
 
 		if ((g->lr_used & g->lr_hw & BIT(i)) != 0 && g->lr_intid[i] == intid &&
-		    (intid >= GIC_PRIVATE || t == v->id)) {
-			lr_forget(&v->vm->vcpu[t], i);
+		    (intid >= GIC_PRIVATE || t == v)) {
+			lr_forget(t, i);
 		}
 	}
 }

@@ -21,26 +21,21 @@ static uint32_t all_vcpus(const struct vm *vm)
 	return vm->arch.vgic.vcpus;
 }
 
-static bool id_register(struct vcpu *v, uint32_t offset, uint64_t *value)
+/* GICD_TYPER and who we are; 0: reserved, RAZ/WI. */
+static uint32_t id_register(const struct vcpu *v, uint32_t offset)
 {
-	uint32_t pidr2 = gic.v3 ? 0xffe8u : 0xfe8u;
-
 	if (offset == GICD_TYPER) {
-		*value = v->vm->arch.vgic.typer;
-	} else if (offset == GICD_IIDR) {
-		*value = IIDR;
-	} else if (offset == pidr2) {
-		*value = gic.v3 ? PIDR2_V3 : PIDR2_V2;
-	} else {
-		return false;
+		return v->vm->arch.vgic.typer;
 	}
-	return true;
+	if (offset == GICD_IIDR) {
+		return IIDR;
+	}
+	return offset == (gic.v3 ? 0xffe8u : 0xfe8u) ? (gic.v3 ? PIDR2_V3 : PIDR2_V2) : 0;
 }
 
 static uint64_t gicr_typer(const struct vcpu *v)
 {
-	/* NRT and SRT guests count their vCPUs in Aff0; HRT guests see their cores. */
-	uint64_t aff = v->vm->cfg->level == KZ_HRT ? gic.affinity[v->cpu->id] : v->id;
+	uint64_t aff = vgic_affinity(v);
 	uint64_t last = v->id + 1 == v->vm->cfg->vcpu_count ? BIT64(4) : 0;
 
 	return (aff & 0xffffff) << 32 | (aff >> 32) << 56 | (uint64_t)v->id << 8 | last;
@@ -460,8 +455,8 @@ static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *
 		bytes_access(v, v, offset, a);
 	} else if (offset == GICD_CTLR) {
 		ctlr_access(v, a);
-	} else if (!id_register(v, offset, &a->value)) {
-		a->value = 0;		/* reserved: RAZ/WI */
+	} else {
+		a->value = id_register(v, offset);
 	}
 	return DONE;
 }

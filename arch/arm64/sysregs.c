@@ -14,27 +14,29 @@
 #define REG_CRM(reg)	((reg) >> 1 & 0xf)
 #define REG_OP2(reg)	((reg) >> 17 & 7)
 
-#define ICC_PMR		REG(3u, 0u, 4u, 6u, 0u)
-#define ICC_DIR		REG(3u, 0u, 12u, 11u, 1u)
-#define ICC_RPR		REG(3u, 0u, 12u, 11u, 3u)
-#define ICC_SGI1R	REG(3u, 0u, 12u, 11u, 5u)
-#define ICC_ASGI1R	REG(3u, 0u, 12u, 11u, 6u)
-#define ICC_SGI0R	REG(3u, 0u, 12u, 11u, 7u)
-#define ICC_CTLR	REG(3u, 0u, 12u, 12u, 4u)
-#define ICC_IAR0	REG(3u, 0u, 12u, 8u, 0u)
-#define ICC_EOIR0	REG(3u, 0u, 12u, 8u, 1u)
-#define ICC_HPPIR0	REG(3u, 0u, 12u, 8u, 2u)
-#define ICC_BPR0	REG(3u, 0u, 12u, 8u, 3u)
-#define ICC_AP0R0	REG(3u, 0u, 12u, 8u, 4u)
-#define ICC_IGRPEN0	REG(3u, 0u, 12u, 12u, 6u)
+#define REG_CLASS	REG(3u, 7u, 15u, 0u, 0u)	/* op0, op1, CRn */
+#define ID_CLASS	REG(3u, 0u, 0u, 0u, 0u)
+#define ICC_CLASS	REG(3u, 0u, 12u, 0u, 0u)
+#define INDEX(crm, op2)	((crm) * 8u + (op2))		/* in a class */
+
 #define ACTLR_EL1	REG(3u, 0u, 1u, 0u, 1u)
 #define MDRAR_EL1	REG(2u, 0u, 1u, 0u, 0u)
-#define ID_FIRST	REG(3u, 0u, 0u, 1u, 0u)	/* CRm 1..7: ID_AA64PFR0_EL1 and its like */
-#define ID_MASK		REG(3u, 7u, 15u, 0u, 0u)
+#define ICC_PMR		REG(3u, 0u, 4u, 6u, 0u)
+/* Of ICC_CLASS. */
+#define ICC_IAR0	INDEX(8, 0)
+#define ICC_EOIR0	INDEX(8, 1)
+#define ICC_HPPIR0	INDEX(8, 2)
+#define ICC_BPR0	INDEX(8, 3)
+#define ICC_AP0R0	INDEX(8, 4)
+#define ICC_DIR		INDEX(11, 1)
+#define ICC_RPR		INDEX(11, 3)
+#define ICC_SGI1R	INDEX(11, 5)
+#define ICC_ASGI1R	INDEX(11, 6)
+#define ICC_SGI0R	INDEX(11, 7)
+#define ICC_CTLR	INDEX(12, 4)
+#define ICC_IGRPEN0	INDEX(12, 6)
 
 #define CTLR_WRITABLE	3u			/* CBPR, EOImode */
-
-#define ID_INDEX(crm, op2)	((crm) * 8u + (op2))
 
 /*
  * What guests see of an identification register, by CRm and op2: a bit for each
@@ -44,21 +46,21 @@
  * help. What is not named reads as zero: not implemented.
  */
 static const uint16_t id_shown[64] = {
-	[ID_INDEX(1, 0)] = 0x0007,		/* ID_PFR0 */
-	[ID_INDEX(1, 1)] = 0x0015,		/* ID_PFR1: no Security, Virtualization */
-	[ID_INDEX(1, 2)] = 0x0047,		/* ID_DFR0: no trace; PerfMon below */
+	[INDEX(1, 0)] = 0x0007,		/* ID_PFR0 */
+	[INDEX(1, 1)] = 0x0015,		/* ID_PFR1: no Security, Virtualization */
+	[INDEX(1, 2)] = 0x0047,		/* ID_DFR0: no trace; PerfMon below */
 	/* ID_MMFR0 to 3; ID_ISAR and ID_MMFR4; MVFR */
-	[ID_INDEX(1, 4)] = 0xffff, 0xffff, 0xffff, 0xffff,
-	[ID_INDEX(2, 0)] = 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
-	[ID_INDEX(3, 0)] = 0xffff, 0xffff, 0xffff,
-	[ID_INDEX(4, 0)] = 0xd073,		/* PFR0 */
-	[ID_INDEX(4, 1)] = 0x0003,		/* PFR1: BT, SSBS */
-	[ID_INDEX(5, 0)] = 0x00ad,		/* DFR0: debug; PMUVer below */
-	[ID_INDEX(6, 0)] = 0xffbf,		/* ISAR0: no TME */
-	[ID_INDEX(6, 1)] = 0x3f39,		/* ISAR1: no PAuth, LS64 */
-	[ID_INDEX(7, 0)] = 0x00f7,		/* MMFR0 */
-	[ID_INDEX(7, 1)] = 0x0229,		/* MMFR1: HAFDBS, HPDS, PAN, ETS */
-	[ID_INDEX(7, 2)] = 0xb1b7,		/* MMFR2: no IESB, NV, FWB, EVT */
+	[INDEX(1, 4)] = 0xffff, 0xffff, 0xffff, 0xffff,
+	[INDEX(2, 0)] = 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
+	[INDEX(3, 0)] = 0xffff, 0xffff, 0xffff,
+	[INDEX(4, 0)] = 0xd073,		/* PFR0 */
+	[INDEX(4, 1)] = 0x0003,		/* PFR1: BT, SSBS */
+	[INDEX(5, 0)] = 0x00ad,		/* DFR0: debug; PMUVer below */
+	[INDEX(6, 0)] = 0xffbf,		/* ISAR0: no TME */
+	[INDEX(6, 1)] = 0x3f39,		/* ISAR1: no PAuth, LS64 */
+	[INDEX(7, 0)] = 0x00f7,		/* MMFR0 */
+	[INDEX(7, 1)] = 0x0229,		/* MMFR1: HAFDBS, HPDS, PAN, ETS */
+	[INDEX(7, 2)] = 0xb1b7,		/* MMFR2: no IESB, NV, FWB, EVT */
 };
 
 #define DFR0_PMUVER	0xf00ull
@@ -71,31 +73,31 @@ static const uint16_t id_shown[64] = {
 static uint64_t id_read(uint32_t index)
 {
 	switch (index) {
-	case ID_INDEX(1, 0): return read_id_pfr0_el1();
-	case ID_INDEX(1, 1): return read_id_pfr1_el1();
-	case ID_INDEX(1, 2): return read_id_dfr0_el1();
-	case ID_INDEX(1, 4): return read_id_mmfr0_el1();
-	case ID_INDEX(1, 5): return read_id_mmfr1_el1();
-	case ID_INDEX(1, 6): return read_id_mmfr2_el1();
-	case ID_INDEX(1, 7): return read_id_mmfr3_el1();
-	case ID_INDEX(2, 0): return read_id_isar0_el1();
-	case ID_INDEX(2, 1): return read_id_isar1_el1();
-	case ID_INDEX(2, 2): return read_id_isar2_el1();
-	case ID_INDEX(2, 3): return read_id_isar3_el1();
-	case ID_INDEX(2, 4): return read_id_isar4_el1();
-	case ID_INDEX(2, 5): return read_id_isar5_el1();
-	case ID_INDEX(2, 6): return read_id_mmfr4_el1();
-	case ID_INDEX(2, 7): return read_id_isar6_el1();
-	case ID_INDEX(3, 0): return read_mvfr0_el1();
-	case ID_INDEX(3, 1): return read_mvfr1_el1();
-	case ID_INDEX(3, 2): return read_mvfr2_el1();
-	case ID_INDEX(4, 0): return read_id_aa64pfr0_el1();
-	case ID_INDEX(4, 1): return read_id_aa64pfr1_el1();
-	case ID_INDEX(5, 0): return read_id_aa64dfr0_el1();
-	case ID_INDEX(6, 0): return read_id_aa64isar0_el1();
-	case ID_INDEX(6, 1): return read_id_aa64isar1_el1();
-	case ID_INDEX(7, 0): return read_id_aa64mmfr0_el1();
-	case ID_INDEX(7, 1): return read_id_aa64mmfr1_el1();
+	case INDEX(1, 0): return read_id_pfr0_el1();
+	case INDEX(1, 1): return read_id_pfr1_el1();
+	case INDEX(1, 2): return read_id_dfr0_el1();
+	case INDEX(1, 4): return read_id_mmfr0_el1();
+	case INDEX(1, 5): return read_id_mmfr1_el1();
+	case INDEX(1, 6): return read_id_mmfr2_el1();
+	case INDEX(1, 7): return read_id_mmfr3_el1();
+	case INDEX(2, 0): return read_id_isar0_el1();
+	case INDEX(2, 1): return read_id_isar1_el1();
+	case INDEX(2, 2): return read_id_isar2_el1();
+	case INDEX(2, 3): return read_id_isar3_el1();
+	case INDEX(2, 4): return read_id_isar4_el1();
+	case INDEX(2, 5): return read_id_isar5_el1();
+	case INDEX(2, 6): return read_id_mmfr4_el1();
+	case INDEX(2, 7): return read_id_isar6_el1();
+	case INDEX(3, 0): return read_mvfr0_el1();
+	case INDEX(3, 1): return read_mvfr1_el1();
+	case INDEX(3, 2): return read_mvfr2_el1();
+	case INDEX(4, 0): return read_id_aa64pfr0_el1();
+	case INDEX(4, 1): return read_id_aa64pfr1_el1();
+	case INDEX(5, 0): return read_id_aa64dfr0_el1();
+	case INDEX(6, 0): return read_id_aa64isar0_el1();
+	case INDEX(6, 1): return read_id_aa64isar1_el1();
+	case INDEX(7, 0): return read_id_aa64mmfr0_el1();
+	case INDEX(7, 1): return read_id_aa64mmfr1_el1();
 	default: return read_id_aa64mmfr2_el1();
 	}
 }
@@ -110,13 +112,13 @@ static uint64_t id_value(const struct vcpu *v, uint32_t index)
 		value |= (id_shown[index] >> i & 1) != 0 ? raw & 0xfull << i * 4 : 0;
 	}
 	switch (index) {
-	case ID_INDEX(1, 2):
+	case INDEX(1, 2):
 		return pmu ? value : value & ~ID_DFR0_PERFMON;
-	case ID_INDEX(4, 0):
+	case INDEX(4, 0):
 		return (value & ~PFR0_EL1) | PFR0_EL1_A64;
-	case ID_INDEX(5, 0):
+	case INDEX(5, 0):
 		return pmu ? value : value & ~DFR0_PMUVER;
-	case ID_INDEX(7, 0):
+	case INDEX(7, 0):
 		return (value & MMFR0_PARANGE) <= PARANGE_40 ? value :
 		       (value & ~MMFR0_PARANGE) | PARANGE_40;
 	default:
@@ -184,13 +186,6 @@ static enum verdict hrt_icc(struct vcpu *v, uint32_t reg, bool read, uint64_t *v
 	case ICC_ASGI1R:
 	case ICC_SGI0R:
 		return read ? UNKNOWN : DONE;	/* groups that this machine does not deliver */
-	case ICC_PMR:
-		if (read) {
-			*value = read_icc_pmr_el1();
-		} else {
-			write_icc_pmr_el1(*value);
-		}
-		return DONE;
 	case ICC_CTLR:
 		if (read) {
 			*value = read_icc_ctlr_el1();
@@ -211,26 +206,42 @@ static enum verdict hrt_icc(struct vcpu *v, uint32_t reg, bool read, uint64_t *v
 	}
 }
 
+static enum verdict icc_access(struct vcpu *v, uint32_t index, bool read, uint64_t *value)
+{
+	if (v->vm->arch.hrt) {
+		return hrt_icc(v, index, read, value);
+	}
+	if (read || index < ICC_SGI1R || index > ICC_SGI0R) {
+		return UNKNOWN;
+	}
+	vgic_sgi_register(v, *value, index == ICC_SGI1R);
+	return DONE;
+}
+
 static enum verdict reg_access(struct vcpu *v, uint32_t reg, bool read, uint64_t *value)
 {
-	if ((reg & ID_MASK) == (ID_FIRST & ID_MASK) && REG_CRM(reg) >= 1 && REG_CRM(reg) <= 7) {
-		*value = id_value(v, ID_INDEX(REG_CRM(reg), REG_OP2(reg)));
+	uint32_t class = reg & REG_CLASS;
+	uint32_t index = INDEX(REG_CRM(reg), REG_OP2(reg));
+
+	if (class == ID_CLASS && index >= INDEX(1, 0) && index <= INDEX(7, 7)) {
+		*value = id_value(v, index);
 		return read ? DONE : UNKNOWN;
 	}
 	if (reg == ACTLR_EL1 || reg == MDRAR_EL1) {
 		*value = 0;			/* nothing to configure, no debug ROM */
 		return DONE;
 	}
-	if (!gic.v3) {
+	if (gic.v3 && class == ICC_CLASS) {
+		return icc_access(v, index, read, value);
+	}
+	if (!gic.v3 || !v->vm->arch.hrt || reg != ICC_PMR) {
 		return UNKNOWN;
 	}
-	if (v->vm->cfg->level == KZ_HRT) {
-		return hrt_icc(v, reg, read, value);
+	if (read) {
+		*value = read_icc_pmr_el1();
+	} else {
+		write_icc_pmr_el1(*value);
 	}
-	if (read || (reg != ICC_SGI1R && reg != ICC_ASGI1R && reg != ICC_SGI0R)) {
-		return UNKNOWN;
-	}
-	vgic_sgi_register(v, *value, reg == ICC_SGI1R);
 	return DONE;
 }
 

@@ -172,7 +172,6 @@ static uint64_t mdcr_of(const struct vm *vm)
 static void reset_el2(const struct vcpu *v)
 {
 	uint64_t parange = read_id_aa64mmfr0_el1() & 0xf;
-	uint64_t mpidr = v->vm->arch.hrt ? gic.affinity[v->cpu->id] : v->id;
 	bool hrt = v->vm->arch.hrt;
 
 	write_vtcr_el2(VTCR_BASE | (parange < 5 ? parange : 5) << 16);
@@ -180,7 +179,7 @@ static void reset_el2(const struct vcpu *v)
 	/* An HRT guest's WFI traps until it is one that we can end: trap.c. */
 	write_hcr_el2(HCR_GUEST | (hrt ? HCR_TWI : HCR_IMO | HCR_FMO));
 	write_vpidr_el2(read_midr_el1());
-	write_vmpidr_el2(mpidr | BIT64(31));		/* RES1 */
+	write_vmpidr_el2(vgic_affinity(v) | BIT64(31));		/* RES1 */
 	write_cptr_el2(CPTR_GUEST);
 	write_hstr_el2(0);
 	write_mdcr_el2(mdcr_of(v->vm));
