@@ -82,7 +82,7 @@ WHATIS = {
     "0x10000018": ["/soc/serial@0 + 0x18: the console, which the hypervisor has"],
     "0x8020000": ["interrupt-controller@8000000 + 0x0: the interrupt controller"],
     "0x48000000": ["RAM: /memory@40000000 + 0x8000000"],
-    "0x5fffffff": ["RAM: "],
+    "0x5fffffff": ["RAM: ", "physical addresses; what a VM has at its own, kzc map shows"],
     "0x58000010": ["/reserved-memory/firmware@58000000 + 0x10: RAM that is reserved",
                    "memory      0x58000000 to 0x580fffff"],
     "0x60000000": ["nothing: no node", "/memory@40000000 ends at 0x5fffffff"],
@@ -107,7 +107,7 @@ def test_whatis_decimal(folder, address, note):
     """An address copied from a tree, where they are hexadecimal, is not misread unnoticed."""
     done = folder.run("whatis", "./board.conf", address)
     assert (done.returncode, done.stderr) == (0, note)
-    assert done.stdout == "RAM: /memory@40000000 + 0x8000000\n"
+    assert done.stdout.startswith("RAM: /memory@40000000 + 0x8000000\n")
 
 
 def test_whatis_built_in(folder):
