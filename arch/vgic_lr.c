@@ -83,23 +83,6 @@ static void lr_put(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t
 	lr_write(v, i, LR_PENDING, (b->held & bit) != 0, eoi);
 }
 
-/* List register i is free again. */
-static void lr_forget(struct vcpu *v, uint32_t i)
-{
-	struct vgic_cpu *g = &v->arch.vgic;
-	uint32_t intid = g->lr_intid[i];
-
-	struct vgic_bank *b = vgic_bank_of(v, intid);
-	uint32_t bit = BIT(intid % 32);
-
-	g->lr_used &= ~BIT(i);
-	g->lr_eoi &= ~BIT(i);
-	b->inlr &= ~bit;
-	b->drop_pending &= ~bit;
-	b->drop_active &= ~bit;
-	b->make_active &= ~bit;
-}
-
 /* The guest has ended it, or unpended it: so is the twin, unless it has fired again. */
 static void release_held(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
 {
@@ -120,26 +103,6 @@ static void pass_on(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
 	}
 }
 
-/* The guest has ended the interrupt of list register i. */
-static void lr_retire(struct vcpu *v, uint32_t i)
-{
-	uint32_t intid = v->arch.vgic.lr_intid[i];
-	struct vgic_bank *b = vgic_bank_of(v, intid);
-
-	if ((b->make_active & BIT(intid % 32)) != 0) {
-		b->active |= BIT(intid % 32);
-		b->lr[intid % 32] = VGIC_NOBODY;
-	}
-	lr_forget(v, i);
-	b->asked &= ~BIT(intid % 32);
-	if ((v->arch.vgic.lr_hw & BIT(i)) != 0) {
-		b->held &= ~BIT(intid % 32);	/* the hardware did it */
-	} else {
-		release_held(v, b, intid);
-	}
-	pass_on(v, b, intid);
-}
-
 /* What list register i has pending waits in the bank again; a line does so by itself. */
 static void lr_unpend(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
 {
@@ -153,27 +116,49 @@ static void lr_unpend(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint3
 	}
 }
 
+/*
+ * List register i is free: what its state says goes back to the bank. If that is
+ * LR_INVALID, the guest has ended the interrupt.
+ */
+static void lr_free(struct vcpu *v, uint32_t i, uint32_t state)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t intid = g->lr_intid[i];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
+	uint32_t n = intid % 32;
+	uint32_t bit = BIT(n);
+
+	if ((state & LR_PENDING) != 0) {
+		lr_unpend(v, b, intid, i);
+	}
+	if ((state & LR_ACTIVE) != 0 || (b->make_active & bit) != 0) {
+		b->active |= bit;
+		b->lr[n] = (uint8_t)((state & LR_ACTIVE) != 0 ? v->id : VGIC_NOBODY);
+	}
+	g->lr_used &= ~BIT(i);
+	g->lr_eoi &= ~BIT(i);
+	b->inlr &= ~bit;
+	b->drop_pending &= ~bit;
+	b->drop_active &= ~bit;
+	b->make_active &= ~bit;
+	if (state == LR_INVALID) {
+		b->asked &= ~bit;
+		if ((g->lr_hw & BIT(i)) != 0) {
+			b->held &= ~bit;	/* the hardware did it */
+		} else {
+			release_held(v, b, intid);
+		}
+	}
+	pass_on(v, b, intid);
+}
+
 /* Take back what list register i says, and free it. */
 static void lr_evict(struct vcpu *v, uint32_t i)
 {
 	uint32_t state = gic_lr_state(i);
-	uint32_t intid = v->arch.vgic.lr_intid[i];
-	struct vgic_bank *b = vgic_bank_of(v, intid);
 
-	if (state == LR_INVALID) {
-		lr_retire(v, i);
-		return;
-	}
 	gic_lr_clear(i);
-	lr_forget(v, i);
-	if ((state & LR_ACTIVE) != 0) {
-		b->active |= BIT(intid % 32);
-		b->lr[intid % 32] = (uint8_t)v->id;
-	}
-	if ((state & LR_PENDING) != 0) {
-		lr_unpend(v, b, intid, i);
-	}
-	pass_on(v, b, intid);
+	lr_free(v, i, state);
 }
 
 /* Retire all that the guest has ended since. */
@@ -183,7 +168,7 @@ static void lr_reclaim(struct vcpu *v)
 
 	/* Bound: the list registers. */
 	for (; done != 0; done &= done - 1) {
-		lr_retire(v, (uint32_t)__builtin_ctz(done));
+		lr_free(v, (uint32_t)__builtin_ctz(done), LR_INVALID);
 	}
 }
 
@@ -314,7 +299,7 @@ static void lr_obey(struct vcpu *v, uint32_t i)
 	if (want == LR_INVALID) {
 		gic_lr_clear(i);
 		g->lr_hw &= ~BIT(i);	/* it did not end: we end the twin */
-		lr_retire(v, i);
+		lr_free(v, i, LR_INVALID);
 	} else if (want != state) {
 		lr_write(v, i, want, false, true);
 	}
@@ -406,7 +391,7 @@ void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
 
 	if ((b->inlr & bit) != 0 && g->lr_intid[i] == intid &&
 	    (g->lr_used & gic_lr_empty() & BIT(i)) != 0) {
-		lr_retire(v, i);
+		lr_free(v, i, LR_INVALID);
 	}
 	free = ~g->lr_used & (BIT(gic.lr_count) - 1);
 	if (free != 0 && g->hcr == GIC_HCR_EN &&
@@ -462,7 +447,7 @@ void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t inti
 
 		if ((g->lr_used & g->lr_hw & BIT(i)) != 0 && g->lr_intid[i] == intid &&
 		    (intid >= GIC_PRIVATE || t == v)) {
-			lr_forget(t, i);
+			lr_free(t, i, LR_INVALID);
 		}
 	}
 }
