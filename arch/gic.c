@@ -123,6 +123,22 @@ void gic_route(uint32_t intid, uint32_t cpu)
 	}
 }
 
+/* 32 INTIDs of a frame: off, not pending, not active, ours in group and priority. */
+static void bank_off(uint64_t frame, uint32_t first)
+{
+	uint64_t bits = frame + first / 8;
+
+	mmio_write32(bits + GICD_ICENABLER, ~0u);
+	mmio_write32(bits + GICD_ICPENDR, ~0u);
+	mmio_write32(bits + GICD_ICACTIVER, ~0u);
+	if (gic.v3) {
+		mmio_write32(bits + GICD_IGROUPR, ~0u);
+	}
+	for (uint32_t i = 0; i < 32; i += 4) {
+		mmio_write32(frame + GICD_IPRIORITYR + first + i, GIC_PRIORITY * 0x01010101u);
+	}
+}
+
 static void find_redistributors(void)
 {
 	uint64_t end = cfg()->gicr_pa + cfg()->gicr_size;
@@ -172,16 +188,8 @@ void gic_init(void)
 		mmio_write32(gic.gicd + GICD_CTLR, GICD_CTLR_ARE);
 		wait_rwp();
 	}
-	for (uint32_t i = GIC_PRIVATE; i < cfg()->gic_lines; i += 4) {
-		mmio_write32(gic.gicd + GICD_IPRIORITYR + i, GIC_PRIORITY * 0x01010101u);
-	}
-	for (uint32_t i = 4; i < cfg()->gic_lines / 8; i += 4) {
-		mmio_write32(gic.gicd + GICD_ICENABLER + i, ~0u);
-		mmio_write32(gic.gicd + GICD_ICPENDR + i, ~0u);
-		mmio_write32(gic.gicd + GICD_ICACTIVER + i, ~0u);
-		if (gic.v3) {
-			mmio_write32(gic.gicd + GICD_IGROUPR + i, ~0u);
-		}
+	for (uint32_t first = GIC_PRIVATE; first < cfg()->gic_lines; first += 32) {
+		bank_off(gic.gicd, first);
 	}
 	mmio_write32(gic.gicd + GICD_CTLR, gic.v3 ? GICD_CTLR_ARE | GICD_CTLR_GROUPS : 1u);
 	wait_rwp();
@@ -208,18 +216,8 @@ static NOINLINE void enable_own(uint32_t cpu, bool on)
 
 static void init_private(uint32_t cpu)
 {
-	uint64_t frame = gic_frame(cpu, 0);
-
-	mmio_write32(frame + GICD_ICENABLER, ~0u);
-	mmio_write32(frame + GICD_ICPENDR, ~0u);
+	bank_off(gic_frame(cpu, 0), 0);
 	clear_sgis(cpu);
-	mmio_write32(frame + GICD_ICACTIVER, ~0u);
-	if (gic.v3) {
-		mmio_write32(frame + GICD_IGROUPR, ~0u);
-	}
-	for (uint32_t i = 0; i < GIC_PRIVATE; i += 4) {
-		mmio_write32(frame + GICD_IPRIORITYR + i, GIC_PRIORITY * 0x01010101u);
-	}
 	enable_own(cpu, true);
 }
 

@@ -24,16 +24,15 @@ static uint32_t private_twins(const struct vm *vm)
 static void frames_init(struct vm *vm)
 {
 	const struct kz_cfg_vm *cfg = vm->cfg;
-	bool v3 = board()->gic_version == 3;
 	bool hrt = cfg->level == KZ_HRT;
 
 	vm->arch.hrt = hrt;
 	vm->arch.gicd = (struct vgic_frame){
 		.base = cfg->gicd_ipa,
-		.size = v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE,
+		.size = gic.v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE,
 		.access = vgic_gicd,
 	};
-	if (v3) {
+	if (gic.v3) {
 		vm->arch.gicr = (struct vgic_frame){
 			.base = cfg->gicc_ipa,
 			.size = (uint64_t)KZ_GICR_SIZE * cfg->vcpu_count,
@@ -51,13 +50,12 @@ static void frames_init(struct vm *vm)
 void vgic_init(struct vm *vm)
 {
 	const struct kz_cfg_vm *cfg = vm->cfg;
-	bool v3 = board()->gic_version == 3;
 
 	frames_init(vm);
 	vm->arch.vgic.vcpus = BIT(cfg->vcpu_count) - 1;
 	/* ITLinesNumber; version 2: CPUNumber; version 3: IDbits. No LPIs, no security. */
 	vm->arch.vgic.typer = (cfg->irq_lines / 32 - 1) |
-			      (v3 ? 9u << 19 : (cfg->vcpu_count - 1u) << 5);
+			      (gic.v3 ? 9u << 19 : (cfg->vcpu_count - 1u) << 5);
 
 	for (uint32_t i = 0; i < cfg->vcpu_count; i++) {
 		vm->vcpu[i].arch.vgic.bank.hw = private_twins(vm);
