@@ -132,7 +132,8 @@ void whatis_print(struct mem *mem, const struct board *b, uint64_t address, FILE
 	} else if (is_ram(b, &hit)) {
 		fprintf(out, "RAM: %s + 0x%llx\n", dt_path(mem, b->fdt, hit.node),
 			(unsigned long long)(address - hit.reg.base));
-		fputs("  This is of physical addresses; what a VM has at its own, kzc map shows.\n", out);
+		fputs("  This is of physical addresses; what a VM has at its own, kzc map shows\n",
+		      out);
 	} else {
 		print_node(mem, b, &hit, address, out);
 	}
