@@ -127,6 +127,13 @@ def test_qemu(folder):
     assert folder.run("qemu", "./board.conf").returncode == 1
 
 
+def test_bad_hypervisor(folder_map):
+    """Neither Kizami nor an ELF file."""
+    done = folder_map.run("check", "system.conf", "--hypervisor", "raw.bin")
+    assert done.returncode == 1
+    assert done.stderr == "kzc: error: raw.bin is not Kizami's ELF file for arm64\n"
+
+
 @pytest.mark.parametrize("args", [
     [], ["bild"], ["check"], ["check", "a", "b"], ["build", "system.conf"], ["--spam"],
     ["check", "system.conf", "-o", "x"], ["dts", "system.conf"], ["whatis", "virt", "here"],

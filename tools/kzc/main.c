@@ -334,6 +334,7 @@ int main(int argc, char **argv)
 	if (args_read(&s->mem, argc, argv, &args)) {
 		s->paths = args.paths;
 		s->diag.mem = &s->mem;
+		s->diag.file = "kzc";
 		code = run(s, &args);
 	}
 	mem_free(&s->mem);
