@@ -67,10 +67,9 @@ struct vgic {
 	struct vgic_bank spi[VGIC_BANKS - 1];
 };
 
-/* A frame of the GIC in a VM's address space, and who emulates it. */
+/* A frame of the GIC in a VM's address space. */
 struct vgic_frame {
 	uint64_t base, size;
-	enum verdict (*access)(struct vcpu *v, struct access *a);
 };
 
 /* Which physical interrupts are the VM's. Boot core, once. */

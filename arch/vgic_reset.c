@@ -30,19 +30,16 @@ static void frames_init(struct vm *vm)
 	vm->arch.gicd = (struct vgic_frame){
 		.base = cfg->gicd_ipa,
 		.size = gic.v3 ? KZ_GICD3_SIZE : KZ_GICD2_SIZE,
-		.access = vgic_gicd,
 	};
 	if (gic.v3) {
 		vm->arch.gicr = (struct vgic_frame){
 			.base = cfg->gicc_ipa,
 			.size = (uint64_t)KZ_GICR_SIZE * cfg->vcpu_count,
-			.access = vgic_gicr,
 		};
 	} else if (hrt) {
 		vm->arch.gicr = (struct vgic_frame){
 			.base = cfg->gicc_ipa + GICC_DIR,
 			.size = KZ_GICC_SIZE - GICC_DIR,
-			.access = vgic_hrt_dir,
 		};
 	}
 }

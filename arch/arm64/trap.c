@@ -72,10 +72,10 @@ static inline enum verdict answer(struct vcpu *v, struct access *a)
 
 	if (at - vm->gicd.base < vm->gicd.size) {
 		a->addr = at - vm->gicd.base;
-		verdict = vm->gicd.access(v, a);
+		verdict = vgic_gicd(v, a);
 	} else if (at - vm->gicr.base < vm->gicr.size) {
 		a->addr = at - vm->gicr.base;
-		verdict = vm->gicr.access(v, a);
+		verdict = gic.v3 ? vgic_gicr(v, a) : vgic_hrt_dir(v, a);
 	} else {
 		return mmio_access(v, a);
 	}
