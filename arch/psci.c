@@ -140,9 +140,6 @@ void smccc_call(struct vcpu *v)
 	uint64_t *x = v->arch.x;
 	uint32_t fn = (uint32_t)x[0];
 
-	if (smccc_quick(v)) {
-		return;
-	}
 	if ((fn & ~SMC64) - PSCI_0 <= PSCI_FEATURES) {
 		x[0] = (uint64_t)psci_call(v, fn & 0x1f, (fn & SMC64) != 0);
 	} else if (fn == SMCCC_VERSION) {

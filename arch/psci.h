@@ -13,8 +13,9 @@
 #define PSCI_NOT_SUPPORTED	(-1)
 
 /*
- * A guest made an HVC or SMC: its arguments are in the vCPU's registers, where
- * the results go. What it does not know returns NOT_SUPPORTED. Own core of v.
+ * A guest made an HVC or SMC to which smccc_quick has no answer: its arguments are
+ * in the vCPU's registers, where the results go. What it does not know returns
+ * NOT_SUPPORTED. Own core of v.
  */
 void smccc_call(struct vcpu *v);
 
