@@ -27,7 +27,7 @@ static void check_blob(const struct kz_cfg *cfg, uint64_t image_pa, size_t avail
 		refuse();
 	}
 	if (cfg->image_pa != image_pa) {
-		hv_log("loaded at 0x%lx, but the image was built for 0x%lx on board %s",
+		hv_log("loaded at 0x%lx, but the image is for 0x%lx on board %s",
 		       (unsigned long)image_pa, (unsigned long)cfg->image_pa, cfg->machine.board);
 		refuse();
 	}
@@ -38,7 +38,7 @@ static void start_cores(const struct kz_cfg_machine *m)
 	for (uint32_t i = 1; i < m->cpu_count; i++) {
 		if ((arch_cpu(i)->vcpu != NULL || i == m->console_cpu) &&
 		    arch_cpu_start(i) != KZ_OK) {
-			hv_log("core %u does not start: the firmware refuses PSCI CPU_ON", i);
+			hv_log("core %u: the firmware refuses PSCI CPU_ON", i);
 		}
 	}
 }
@@ -49,7 +49,7 @@ void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max)
 	check_blob(cfg, image_pa, blob_size_max);
 	machine.vm_count = cfg->vm_count;
 	if (arch_machine_init() != KZ_OK) {
-		hv_log("out of translation tables for the machine's own map");
+		hv_log("%s: out of translation tables", "machine");
 		refuse();
 	}
 	for (uint32_t i = 0; i < machine.vm_count; i++) {

@@ -122,7 +122,7 @@ void vcpu_off(struct vcpu *v)
 	} else if (ended) {
 		hv_log("%s: stopped", vm->cfg->name);
 		if (__atomic_load_n(&running, __ATOMIC_RELAXED) == 0) {
-			hv_log("no VM is left: the machine is switched off");
+			hv_log("no VM is left: switching off");
 			console_flush();
 			arch_machine_off();
 		}

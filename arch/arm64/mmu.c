@@ -146,11 +146,8 @@ void arch_mem_zero(void *to, uint64_t size)
 			zero_line(p);
 		}
 	} else {
+		__builtin_memset(to, 0, size);
 		for (; p < end; p += 64) {
-			uint64_t *q = (uint64_t *)p;
-
-			q[0] = q[1] = q[2] = q[3] = 0;
-			q[4] = q[5] = q[6] = q[7] = 0;
 			dc_civac(p);
 		}
 	}

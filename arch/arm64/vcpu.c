@@ -103,7 +103,11 @@ static void reset_timers(void)
 	write_cntp_cval_el0(0);
 }
 
-/* Breakpoints, watchpoints and MDSCR_EL1 as after reset: they are the guest's on its core. */
+/*
+ * Debug state as after reset: it is the guest's on its core. Six breakpoints and
+ * four watchpoints, as Arm's cores have; of one that had more, the rest keep
+ * their value, and do nothing until the guest sets MDSCR_EL1.
+ */
 static void reset_debug(void)
 {
 	uint64_t dfr0 = read_id_aa64dfr0_el1();
@@ -112,38 +116,16 @@ static void reset_debug(void)
 	write_mdscr_el1(0);
 	write_mdccint_el1(0);
 	switch (dfr0 >> 12 & 0xf) {
-	case 15: write_dbgbcr15_el1(0); /* fall through */
-	case 14: write_dbgbcr14_el1(0); /* fall through */
-	case 13: write_dbgbcr13_el1(0); /* fall through */
-	case 12: write_dbgbcr12_el1(0); /* fall through */
-	case 11: write_dbgbcr11_el1(0); /* fall through */
-	case 10: write_dbgbcr10_el1(0); /* fall through */
-	case 9: write_dbgbcr9_el1(0); /* fall through */
-	case 8: write_dbgbcr8_el1(0); /* fall through */
-	case 7: write_dbgbcr7_el1(0); /* fall through */
-	case 6: write_dbgbcr6_el1(0); /* fall through */
-	case 5: write_dbgbcr5_el1(0); /* fall through */
+	default: write_dbgbcr5_el1(0); /* fall through */
 	case 4: write_dbgbcr4_el1(0); /* fall through */
 	case 3: write_dbgbcr3_el1(0); /* fall through */
 	case 2: write_dbgbcr2_el1(0); /* fall through */
-	default: write_dbgbcr1_el1(0); write_dbgbcr0_el1(0); break;
+	case 1: write_dbgbcr1_el1(0); write_dbgbcr0_el1(0); break;
 	}
 	switch (dfr0 >> 20 & 0xf) {
-	case 15: write_dbgwcr15_el1(0); /* fall through */
-	case 14: write_dbgwcr14_el1(0); /* fall through */
-	case 13: write_dbgwcr13_el1(0); /* fall through */
-	case 12: write_dbgwcr12_el1(0); /* fall through */
-	case 11: write_dbgwcr11_el1(0); /* fall through */
-	case 10: write_dbgwcr10_el1(0); /* fall through */
-	case 9: write_dbgwcr9_el1(0); /* fall through */
-	case 8: write_dbgwcr8_el1(0); /* fall through */
-	case 7: write_dbgwcr7_el1(0); /* fall through */
-	case 6: write_dbgwcr6_el1(0); /* fall through */
-	case 5: write_dbgwcr5_el1(0); /* fall through */
-	case 4: write_dbgwcr4_el1(0); /* fall through */
-	case 3: write_dbgwcr3_el1(0); /* fall through */
+	default: write_dbgwcr3_el1(0); /* fall through */
 	case 2: write_dbgwcr2_el1(0); /* fall through */
-	default: write_dbgwcr1_el1(0); write_dbgwcr0_el1(0); break;
+	case 1: write_dbgwcr1_el1(0); write_dbgwcr0_el1(0); break;
 	}
 }
 

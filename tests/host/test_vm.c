@@ -413,7 +413,7 @@ static void test_last_one_out(void **state)
 		why = core_exit(2 * i);
 	}
 	assert_int_equal(why, HOST_OFF);
-	assert_true(said("[kizami] no VM is left: the machine is switched off\r\n"));
+	assert_true(said("[kizami] no VM is left: switching off\r\n"));
 }
 
 /* ---- Faults ---- */

@@ -184,7 +184,7 @@ def test_elsewhere(good):
     try:
         m.wait_line("kizami", "^no VM is started$", 20)
         assert m.lines_of("kizami")[0] == (
-            f"loaded at {ELSEWHERE:#x}, but the image was built for 0x40200000 on board virt")
+            f"loaded at {ELSEWHERE:#x}, but the image is for 0x40200000 on board virt")
     finally:
         m.__exit__()
 
