@@ -66,13 +66,6 @@ void gic_enable(uint32_t cpu, uint32_t intid, bool on)
 	write_bit(cpu, on ? GICD_ISENABLER : GICD_ICENABLER, intid);
 }
 
-bool gic_is_pending(uint32_t cpu, uint32_t intid)
-{
-	uint64_t frame = gic_frame(cpu, intid);
-
-	return (mmio_read32(frame + GICD_ISPENDR + intid / 32 * 4) & BIT(intid % 32)) != 0;
-}
-
 void gic_set_pending(uint32_t intid)
 {
 	write_bit(0, GICD_ISPENDR, intid);

@@ -120,7 +120,6 @@ void gic_sgi(uint32_t cpu, uint32_t intid);
 
 /* Private INTIDs: of core `cpu` (version 2: own core only). SPIs: cpu is ignored. */
 void gic_enable(uint32_t cpu, uint32_t intid, bool on);
-bool gic_is_pending(uint32_t cpu, uint32_t intid);
 void gic_set_pending(uint32_t intid);
 void gic_deactivate(uint32_t cpu, uint32_t intid);
 /* Off, not pending, not active, at GIC_PRIORITY. */

@@ -29,7 +29,7 @@ struct arch_vm {
 };
 
 struct arch_percpu {
-	uint64_t unused;
+	uint64_t none;			/* the core's own registers hold all there is */
 };
 
 #endif

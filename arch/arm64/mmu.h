@@ -17,9 +17,6 @@ MUST_USE enum kz_err mmu_map_machine(const struct kz_cfg *cfg);
 /* Map the console's frame alone, so that a refused blob can be reported. */
 MUST_USE enum kz_err mmu_map_console(uint64_t uart_pa);
 
-/* Set the registers that hold for every core: HCR_EL2 and VTCR_EL2 come with the VM. */
-void mmu_init_cpu(void);
-
 /* Where the image lies: to_ptr of struct pt. */
 extern uint64_t image_to_ptr;
 

@@ -104,13 +104,6 @@ void gic_enable(uint32_t cpu, uint32_t intid, bool on)
 	b->enabled = on ? b->enabled | bit : b->enabled & ~bit;
 }
 
-bool gic_is_pending(uint32_t cpu, uint32_t intid)
-{
-	const struct host_bank *b = bank(cpu, intid);
-
-	return ((b->latch | (b->line & ~b->edge)) & BIT(intid % 32)) != 0;
-}
-
 void gic_set_pending(uint32_t intid)
 {
 	bank(0, intid)->latch |= BIT(intid % 32);
