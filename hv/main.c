@@ -33,6 +33,15 @@ static void check_blob(const struct kz_cfg *cfg, uint64_t image_pa, size_t avail
 	}
 }
 
+/* KZ_ENOMEM is all that can go wrong with a checked blob. */
+static void check_tables(enum kz_err err, const char *whose)
+{
+	if (err != KZ_OK) {
+		hv_log("%s: out of translation tables", whose);
+		refuse();
+	}
+}
+
 static void start_cores(const struct kz_cfg_machine *m)
 {
 	for (uint32_t i = 1; i < m->cpu_count; i++) {
@@ -48,15 +57,11 @@ void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max)
 	machine.cfg = cfg;
 	check_blob(cfg, image_pa, blob_size_max);
 	machine.vm_count = cfg->vm_count;
-	if (arch_machine_init() != KZ_OK) {
-		hv_log("%s: out of translation tables", "machine");
-		refuse();
-	}
+	check_tables(arch_machine_init(), "machine");
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		if (vm_init(&machine.vm[i], i, cfg_vm(cfg, i)) != KZ_OK) {
-			hv_log("%s: out of translation tables", cfg_vm(cfg, i)->name);
-			refuse();
-		}
+		const struct kz_cfg_vm *vm = blob_vm(cfg, i);
+
+		check_tables(vm_init(&machine.vm[i], i, vm), vm->name);
 	}
 	console_init();
 	for (uint32_t i = 0; i < machine.vm_count; i++) {

@@ -79,11 +79,6 @@ struct machine {
 };
 extern struct machine machine;
 
-static inline const struct kz_cfg_vm *cfg_vm(const struct kz_cfg *cfg, uint32_t i)
-{
-	return (const struct kz_cfg_vm *)(cfg + 1) + i;
-}
-
 /*
  * Build the VM from its configuration: memory map, interrupts, console. Called
  * once a VM, on the boot core, before any other core runs. KZ_ENOMEM: the pool

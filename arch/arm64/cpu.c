@@ -2,6 +2,7 @@
 /* Cores and the machine: bring-up, sleep, time, firmware calls. */
 #include "arch.h"
 #include "barrier.h"
+#include "blob.h"
 #include "gic.h"
 #include "layout.h"
 #include "mmu.h"
@@ -10,8 +11,6 @@
 #include "trap.h"
 #include "uart.h"
 #include "vectors.h"
-
-#define IMAGE_SIZE_FIELD	16u	/* in the Image header */
 
 extern char _percpu[];
 extern _Alignas(4096) char _end[];	/* kizami.lds: the blob begins there */
@@ -65,7 +64,7 @@ static void uart_listen(const struct kz_cfg_machine *m)
 	bool lent = false;
 
 	for (uint32_t i = 0; i < machine.cfg->vm_count; i++) {
-		const struct kz_cfg_vm *vm = cfg_vm(machine.cfg, i);
+		const struct kz_cfg_vm *vm = blob_vm(machine.cfg, i);
 
 		for (uint32_t j = 0; j < vm->vcpu_count; j++) {
 			lent |= vm->level == KZ_HRT && vm->cpu[j] == m->console_cpu;

@@ -3,18 +3,16 @@
 
 #include "arch.h"
 #include "barrier.h"
+#include "blob.h"
 #include "layout.h"
 #include "pt.h"
 #include "sysreg.h"
 #include "vectors.h"
 
-#define IMAGE_SIZE_FIELD	16u	/* in the Image header */
-
 extern char _text[], _rodata[], _data[], _percpu[], _percpu_end[];
 extern _Alignas(4096) char _end[];
 
 uint64_t image_to_ptr;
-static uint64_t *root;
 
 static uint64_t page_up(uint64_t v)
 {
@@ -69,14 +67,16 @@ uint64_t boot_map(uint64_t image)
 
 static enum kz_err map_direct(uint64_t at, uint64_t size, uint64_t attrs)
 {
-	const struct pt t = { .root = root, .to_ptr = image_to_ptr };
+	const struct pt t = {
+		.root = (uint64_t *)(boot_root + image_to_ptr),
+		.to_ptr = image_to_ptr,
+	};
 
 	return pt_map(&t, at, at, size, attrs);
 }
 
 enum kz_err mmu_map_console(uint64_t uart_pa)
 {
-	root = (uint64_t *)(boot_root + image_to_ptr);
 	return map_direct(uart_pa, PAGE_SIZE, S1_DEVICE);
 }
 
@@ -101,7 +101,7 @@ enum kz_err mmu_map_machine(const struct kz_cfg *cfg)
 	enum kz_err err = map_gic(&cfg->machine);
 
 	for (uint32_t i = 0; i < cfg->vm_count; i++) {
-		const struct kz_cfg_vm *vm = cfg_vm(cfg, i);
+		const struct kz_cfg_vm *vm = blob_vm(cfg, i);
 
 		for (uint32_t r = 0; r < vm->region_count && err == KZ_OK; r++) {
 			if (vm->region[r].type == KZ_REGION_RAM) {

@@ -4,14 +4,12 @@
 #include <kizami/blob.h>
 #include "layout.h"
 
-#define DESC_VALID	BIT64(0)
 #define DESC_TABLE	BIT64(1)	/* levels 1 and 2; a page at level 3 */
 #define DESC_ADDR	0x0000fffffffff000ull
-#define ENTRIES		512u
 #define HV_TABLES	24u		/* for the hypervisor's own map */
 
 /* Zeros in the image file: nobody clears them. */
-uint64_t pt_pool[KZ_PT_PAGES + HV_TABLES][ENTRIES]
+uint64_t pt_pool[KZ_PT_PAGES + HV_TABLES][PT_ENTRIES]
 	__attribute__((aligned(PAGE_SIZE), section(".bss.tables")));
 static uint32_t pool_used;
 
@@ -35,12 +33,12 @@ static uint64_t *table_below(const struct pt *t, uint64_t *desc)
 {
 	uint64_t *next;
 
-	if ((*desc & DESC_VALID) != 0) {
+	if ((*desc & PT_VALID) != 0) {
 		return (uint64_t *)((*desc & DESC_ADDR) + t->to_ptr);
 	}
 	next = pt_alloc();
 	if (next != NULL) {
-		*desc = ((uint64_t)next - t->to_ptr) | DESC_VALID | DESC_TABLE;
+		*desc = ((uint64_t)next - t->to_ptr) | PT_VALID | DESC_TABLE;
 	}
 	return next;
 }
@@ -49,11 +47,11 @@ static uint64_t *table_below(const struct pt *t, uint64_t *desc)
 static uint64_t fill(uint64_t *desc, uint64_t index, uint32_t shift, uint64_t to, uint64_t size,
 		     uint64_t attrs)
 {
-	uint64_t n = min_u64(size >> shift, ENTRIES - index);
+	uint64_t n = min_u64(size >> shift, PT_ENTRIES - index);
 
 	/* Bound: the entries of a table; blocks stop where a table is in the way. */
 	for (uint64_t i = 0; i < n; i++) {
-		if (shift != PAGE_SHIFT && (desc[i] & DESC_VALID) != 0) {
+		if (shift != PAGE_SHIFT && (desc[i] & PT_VALID) != 0) {
 			return i << shift;
 		}
 		desc[i] = (to + (i << shift)) | attrs;
@@ -71,15 +69,15 @@ static uint64_t map_leaves(const struct pt *t, uint64_t va, uint64_t to, uint64_
 	for (uint32_t level = 1; table != NULL; level++) {
 		uint32_t shift = level_shift(level);
 		uint64_t leaf = 1ull << shift;
-		uint64_t index = (va >> shift) & (ENTRIES - 1);
+		uint64_t index = (va >> shift) & (PT_ENTRIES - 1);
 		uint64_t *desc = &table[index];
 
 		if (level == 3) {
 			return fill(desc, index, shift, to, size,
-				    attrs | DESC_VALID | DESC_TABLE);
+				    attrs | PT_VALID | DESC_TABLE);
 		}
-		if (size >= leaf && ((va | to) & (leaf - 1)) == 0 && (*desc & DESC_VALID) == 0) {
-			return fill(desc, index, shift, to, size, attrs | DESC_VALID);
+		if (size >= leaf && ((va | to) & (leaf - 1)) == 0 && (*desc & PT_VALID) == 0) {
+			return fill(desc, index, shift, to, size, attrs | PT_VALID);
 		}
 		table = table_below(t, desc);
 	}

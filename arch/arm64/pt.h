@@ -22,6 +22,9 @@
 #define S2_RAM		(S2_AF | 0xfull << 2 | 3ull << 8)
 #define S2_DEVICE	(S2_AF | 1ull << 2 | BIT64(54))	/* device nGnRE */
 
+#define PT_ENTRIES	512u		/* of a table */
+#define PT_VALID	BIT64(0)	/* of any descriptor */
+
 struct pt {
 	uint64_t *root;		/* level 1 */
 	uint64_t to_ptr;	/* added to a table's physical address gives its pointer */
@@ -40,6 +43,6 @@ uint64_t *pt_alloc(void);
 
 /* The end of what pt_alloc has given out; it starts at pt_pool. */
 const char *pt_pool_end(void);
-extern uint64_t pt_pool[][512];
+extern uint64_t pt_pool[][PT_ENTRIES];
 
 #endif

@@ -40,12 +40,6 @@ enum kz_err s2_build(struct vm *vm)
 	return err;
 }
 
-/*
- * A revoked VM walks an empty table. Its cores keep VTTBR_EL2, so the entries of
- * the root go, and come back from a copy: 512 at most.
- */
-static uint64_t saved[KZ_VMS_MAX][512];
-
 static void tlb_flush(const struct vm *vm)
 {
 	uint64_t mine = read_vttbr_el2();
@@ -59,24 +53,30 @@ static void tlb_flush(const struct vm *vm)
 	isb();
 }
 
-void s2_revoke(struct vm *vm)
+/*
+ * A revoked VM walks a root whose entries are all invalid. Its cores keep
+ * VTTBR_EL2, and the rest of each entry waits for its valid bit to come back.
+ */
+static void set_valid(struct vm *vm, uint64_t valid)
 {
-	for (uint32_t i = 0; i < ARRAY_SIZE(saved[0]); i++) {
-		if (vm->arch.root[i] != 0) {
-			saved[vm->id][i] = vm->arch.root[i];
-			__atomic_store_n(&vm->arch.root[i], 0, __ATOMIC_RELAXED);
+	/* Bound: the entries of a table. */
+	for (uint32_t i = 0; i < PT_ENTRIES; i++) {
+		uint64_t desc = vm->arch.root[i];
+
+		if (desc != 0) {
+			__atomic_store_n(&vm->arch.root[i], (desc & ~PT_VALID) | valid,
+					 __ATOMIC_RELAXED);
 		}
 	}
 	tlb_flush(vm);
 }
 
+void s2_revoke(struct vm *vm)
+{
+	set_valid(vm, 0);
+}
+
 void s2_grant(struct vm *vm)
 {
-	for (uint32_t i = 0; i < ARRAY_SIZE(saved[0]); i++) {
-		if (saved[vm->id][i] != 0) {
-			vm->arch.root[i] = saved[vm->id][i];
-			saved[vm->id][i] = 0;
-		}
-	}
-	tlb_flush(vm);
+	set_valid(vm, PT_VALID);
 }
