@@ -4,13 +4,12 @@
 #include <barrier.h>
 #include <sysreg.h>
 #include "arch.h"
+#include "gic_quick.h"	/* this one: what it does is tested with this file */
 
 /* GICv2 CPU interface and its hypervisor half (IHI 0048 4.4, 5.3). */
 #define GICC_CTLR	0x0000u
 #define GICC_PMR	0x0004u
 #define GICC_BPR	0x0008u
-#define GICC_IAR	0x000cu
-#define GICC_EOIR	0x0010u
 #define GICC_APR	0x00d0u
 #define GICC_NSAPR	0x00e0u
 #define GICC_ENABLE	BIT(0)
@@ -18,9 +17,7 @@
 #define GICH_HCR	0x000u
 #define GICH_VTR	0x004u
 #define GICH_VMCR	0x008u
-#define GICH_ELRSR	0x030u
 #define GICH_APR	0x0f0u
-#define GICH_LR		0x100u
 
 #define GICD_RWP	BIT(31)
 #define GICD_CTLR_ARE	BIT(4)
@@ -356,37 +353,22 @@ bool gic_doze_lent(uint32_t cpu)
 
 uint32_t gic_ack(void)
 {
-	return gic.v3 ? (uint32_t)read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR);
+	return (uint32_t)gic_quick_ack(gic.v3);
 }
 
 void gic_eoi(uint32_t iar)
 {
-	if (gic.v3) {
-		write_icc_eoir1_el1(iar);
-	} else {
-		mmio_write32(gic.gicc + GICC_EOIR, iar);
-	}
+	gic_quick_eoi(gic.v3, iar);
 }
 
 void gic_dir(uint32_t iar)
 {
-	if (gic.v3) {
-		write_icc_dir_el1(iar);
-	} else {
-		mmio_write32(gic.gicc + GICC_DIR, iar);
-	}
+	gic_quick_dir(gic.v3, iar);
 }
 
 void gic_sgi(uint32_t cpu, uint32_t intid)
 {
-	/* what the other core shall see before the SGI that makes it look */
-	barrier_publish();
-	if (gic.v3) {
-		write_icc_sgi1r_el1(gic.sgi_value[cpu] | (uint64_t)intid << 24);
-		isb();		/* the SGI goes out now, not when the pipeline likes */
-	} else {
-		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.sgi_value[cpu] | intid);
-	}
+	gic_quick_sgi(gic.v3, cpu, intid);
 }
 
 /* ---- Virtual CPU interface of this core ---- */
@@ -443,7 +425,7 @@ void gic_virtual_reset(void)
 
 uint32_t gic_lr_empty(void)
 {
-	return gic.v3 ? (uint32_t)read_ich_elrsr_el2() : mmio_read32(gic.gich + GICH_ELRSR);
+	return gic_quick_empty(gic.v3);
 }
 
 /* ICH_LR<n>_EL2 by index: there is no other way to a system register. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the shortest paths do with the physical GIC, inline: the functions of
- * gic.h do the same and more. `v3` is gic.v3, read once by the caller. Included
+ * What the shortest paths do with the physical GIC, inline; gic.c has the same as
+ * functions, by way of these. `v3` is gic.v3, read once by the caller. Included
  * with angle brackets: the host tests have a twin.
  */
 #ifndef GIC_QUICK_H
@@ -11,14 +11,15 @@
 #include <sysreg.h>
 #include "gic.h"
 
-#define GICC_IAR_AT	0x000cu		/* IHI 0048 4.4.4, 4.4.5 */
-#define GICC_EOIR_AT	0x0010u
-#define GICH_ELRSR_AT	0x030u
-#define GICH_LR_AT	0x100u
+/* GICv2 (IHI 0048 4.4.4, 4.4.5, 5.3.9, 5.3.10). */
+#define GICC_IAR	0x000cu
+#define GICC_EOIR	0x0010u
+#define GICH_ELRSR	0x030u
+#define GICH_LR		0x100u
 
 static ALWAYS_INLINE uint64_t gic_quick_ack(bool v3)
 {
-	return v3 ? read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR_AT);
+	return v3 ? read_icc_iar1_el1() : mmio_read32(gic.gicc + GICC_IAR);
 }
 
 static ALWAYS_INLINE void gic_quick_eoi(bool v3, uint64_t iar)
@@ -26,7 +27,7 @@ static ALWAYS_INLINE void gic_quick_eoi(bool v3, uint64_t iar)
 	if (v3) {
 		write_icc_eoir1_el1(iar);
 	} else {
-		mmio_write32(gic.gicc + GICC_EOIR_AT, (uint32_t)iar);
+		mmio_write32(gic.gicc + GICC_EOIR, (uint32_t)iar);
 	}
 }
 
@@ -39,23 +40,23 @@ static ALWAYS_INLINE void gic_quick_dir(bool v3, uint64_t iar)
 	}
 }
 
-/* SGI GIC_SGI_KICK to a core; what was written to memory before is visible to it. */
-static ALWAYS_INLINE void gic_quick_kick(bool v3, uint32_t cpu)
+/* An SGI to a core; what was written to memory before is visible to it. */
+static ALWAYS_INLINE void gic_quick_sgi(bool v3, uint32_t cpu, uint32_t intid)
 {
 	/* what the core shall see before the SGI that makes it look */
 	barrier_publish();
 	if (v3) {
-		write_icc_sgi1r_el1(gic.sgi_value[cpu]);
+		write_icc_sgi1r_el1(gic.sgi_value[cpu] | (uint64_t)intid << 24);
 		isb();			/* the SGI goes out now, not when the pipeline likes */
 	} else {
-		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.sgi_value[cpu]);
+		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.sgi_value[cpu] | intid);
 	}
 }
 
 /* Bits of list registers that are empty. */
 static ALWAYS_INLINE uint32_t gic_quick_empty(bool v3)
 {
-	return v3 ? (uint32_t)read_ich_elrsr_el2() : mmio_read32(gic.gich + GICH_ELRSR_AT);
+	return v3 ? (uint32_t)read_ich_elrsr_el2() : mmio_read32(gic.gich + GICH_ELRSR);
 }
 
 /* Without a jump table; i < GIC_LRS_MAX. */
@@ -85,7 +86,7 @@ static ALWAYS_INLINE void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint
 	} else {
 		uint32_t v = BIT(28) | (uint32_t)group1 << 30 | prio >> 3 << 23 | intid;
 
-		mmio_write32(gic.gich + GICH_LR_AT + i * 4,
+		mmio_write32(gic.gich + GICH_LR + i * 4,
 			     hw ? v | BIT(31) | intid << 10 : v | source << 10);
 	}
 }

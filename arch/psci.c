@@ -31,18 +31,6 @@
 /* 9d2a5b1c-7e4f-4c38-a1d6-4b697a616d69, as DEN0028 6.2 lays a UUID out in w0 to w3. */
 static const uint32_t vendor_uid[4] = { 0x1c5b2a9du, 0x384c4f7eu, 0x694bd6a1u, 0x696d617au };
 
-static bool is_ram(const struct kz_cfg_vm *cfg, uint64_t at)
-{
-	for (uint32_t i = 0; i < cfg->region_count; i++) {
-		const struct kz_cfg_region *r = &cfg->region[i];
-
-		if (r->type == KZ_REGION_RAM && at - r->ipa < r->size) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static int64_t cpu_on(struct vcpu *v, uint64_t mpidr, uint64_t entry, uint64_t context)
 {
 	struct vcpu *target = vgic_vcpu_of(v->vm, mpidr);
@@ -50,7 +38,7 @@ static int64_t cpu_on(struct vcpu *v, uint64_t mpidr, uint64_t entry, uint64_t c
 	if (target == NULL) {
 		return PSCI_INVALID_PARAMETERS;
 	}
-	if (!is_ram(v->vm->cfg, entry) || (entry & 3) != 0) {
+	if (vm_ram_at(v->vm->cfg, entry) == NULL || (entry & 3) != 0) {
 		return PSCI_INVALID_ADDRESS;
 	}
 	if (vcpu_on(target, entry, context) != KZ_OK) {

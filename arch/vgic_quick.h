@@ -63,7 +63,7 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 	}
 	spin_unlock(lock);
 	if ((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) & HAZARD_IRQ) == 0) {
-		gic_quick_kick(v3, t->core);
+		gic_quick_sgi(v3, t->core, GIC_SGI_KICK);
 	}
 	return true;
 }

@@ -24,18 +24,13 @@ void console_ring_reset(uint32_t vm)
 	__atomic_store_n(&rings[vm].restarted, 1, __ATOMIC_RELEASE);
 }
 
-/* Where the VM's console page lies. Bound: the regions of a VM. */
+/* Where the VM's console page lies, or NULL. */
 static struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
 {
-	for (uint32_t i = 0; cfg->console == KZ_CONSOLE_RING && i < cfg->region_count; i++) {
-		const struct kz_cfg_region *r = &cfg->region[i];
-		uint64_t offset = cfg->console_ipa - r->ipa;
+	const struct kz_cfg_region *r = vm_ram_at(cfg, cfg->console_ipa);
 
-		if (r->type == KZ_REGION_RAM && offset < r->size) {
-			return arch_ptr(pa(r->pa + offset));
-		}
-	}
-	return NULL;
+	return cfg->console != KZ_CONSOLE_RING || r == NULL ?
+	       NULL : arch_ptr(pa(r->pa + (cfg->console_ipa - r->ipa)));
 }
 
 static void ring_restart(struct ring *r)

@@ -79,6 +79,19 @@ struct machine {
 };
 extern struct machine machine;
 
+/* The VM's RAM that has the guest address `at`, or NULL. Bound: the regions of a VM. */
+static inline const struct kz_cfg_region *vm_ram_at(const struct kz_cfg_vm *cfg, uint64_t at)
+{
+	for (uint32_t i = 0; i < cfg->region_count; i++) {
+		const struct kz_cfg_region *r = &cfg->region[i];
+
+		if (r->type == KZ_REGION_RAM && at - r->ipa < r->size) {
+			return r;
+		}
+	}
+	return NULL;
+}
+
 /*
  * Build the VM from its configuration: memory map, interrupts, console. Called
  * once a VM, on the boot core, before any other core runs. KZ_ENOMEM: the pool

@@ -13,7 +13,7 @@
  */
 #define HV_VA		0x7fc0000000
 
-#define IMAGE_SIZE_FIELD	16		/* in the Image header of head.S, which kzc fills in */
+#define IMAGE_SIZE_FIELD	16	/* of the Image header in head.S; kzc fills it in */
 
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	4096

@@ -6,11 +6,10 @@
 #include <assert.h>
 #include "gic.h"
 
-
-static inline void gic_quick_kick(bool v3, uint32_t cpu)
+static inline void gic_quick_sgi(bool v3, uint32_t cpu, uint32_t intid)
 {
 	assert(v3 == gic.v3);
-	gic_sgi(cpu, GIC_SGI_KICK);
+	gic_sgi(cpu, intid);
 }
 
 static inline uint32_t gic_quick_empty(bool v3)
