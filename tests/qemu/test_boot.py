@@ -2,6 +2,7 @@
 """An image that is not fit to be booted says why on the console, and starts nothing."""
 
 import os
+import re
 
 import pytest
 
@@ -210,3 +211,23 @@ def test_good(good):
         m.wait_line("two", "^servo: 1 kHz loop")
     finally:
         m.__exit__()
+
+
+def test_no_console(good):
+    """On a machine without a UART the guests run, and the hypervisor does without a word."""
+    b = blob.Blob(good)
+    for field in ("uart", "uart_intid", "uart_pa"):
+        b.machine[field] = 0
+    b.save(machine.LOGS / "silent.img")
+    log = machine.LOGS / "silent.int.log"
+    m = machine.board_boot("virt", machine.LOGS / "silent.img", "silent",
+                           ["-d", "int", "-D", str(log)])
+    try:
+        m.run(3)
+        assert m.screen.lines == [] and m.child.isalive()
+    finally:
+        m.__exit__()
+    text = log.read_text()
+    assert "...from EL2 to EL2" not in text
+    for core in (0, 3):
+        assert re.search(rf"\[Data Abort\] on CPU {core}\n\.\.\.from EL1 to EL2\n", text), core
