@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the state of an interrupt is. */
+/* Where the state of an interrupt is, and what it amounts to. */
 #ifndef VGIC_BANK_H
 #define VGIC_BANK_H
 
@@ -8,6 +8,12 @@
 static inline struct vgic_bank *vgic_bank_of(struct vcpu *v, uint32_t intid)
 {
 	return intid < 32 ? &v->arch.vgic.bank : &v->vm->arch.vgic.spi[intid / 32 - 1];
+}
+
+/* Pending outside the list registers: by an edge or by software, or because its line is high. */
+static inline uint32_t vgic_bank_pending(const struct vgic_bank *b)
+{
+	return b->latch | (b->line & ~b->edge);
 }
 
 #endif

@@ -23,11 +23,6 @@ static bool is_target(const struct vcpu *v, const struct vgic_bank *b, uint32_t 
 	return b->cpu[intid % 32] == v->id;
 }
 
-static uint32_t pending(const struct vgic_bank *b)
-{
-	return b->latch | (b->line & ~b->edge);
-}
-
 /* ---- List registers of this core ---- */
 
 /* Write list register i, whose intid and source are known; HW is for a pending one only. */
@@ -98,7 +93,7 @@ static void pass_on(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
 	uint32_t to = b->cpu[intid % 32];
 
 	if (UNLIKELY(to != v->id && to < v->vm->cfg->vcpu_count &&
-		     (pending(b) & b->live & BIT(intid % 32)) != 0)) {
+		     (vgic_bank_pending(b) & b->live & BIT(intid % 32)) != 0)) {
 		vgic_ask_locked(&v->vm->vcpu[to]);
 	}
 }
@@ -186,7 +181,8 @@ static struct candidate best(struct vcpu *v, bool active, uint32_t who)
 	/* Bound: VGIC_BANKS, of 32 bits. */
 	for (uint32_t i = 0; i < bank_count(v->vm); i++) {
 		struct vgic_bank *b = vgic_bank_of(v, i * 32);
-		uint32_t set = active ? b->active : pending(b) & b->live & ~b->inlr & ~b->active;
+		uint32_t set = active ? b->active :
+			       vgic_bank_pending(b) & b->live & ~b->inlr & ~b->active;
 
 		for (; set != 0; set &= set - 1) {
 			uint32_t n = (uint32_t)__builtin_ctz(set);
@@ -320,7 +316,7 @@ static void lr_refresh(struct vcpu *v, uint32_t i)
 	if (gic_lr_state(i) == LR_PENDING) {
 		lr_evict(v, i);
 	} else if ((g->lr_eoi & BIT(i)) == 0 &&
-		   ((pending(b) & BIT(intid % 32)) != 0 || !is_target(v, b, intid))) {
+		   ((vgic_bank_pending(b) & BIT(intid % 32)) != 0 || !is_target(v, b, intid))) {
 		lr_write(v, i, LR_ACTIVE, false, true);
 	}
 }
@@ -395,7 +391,7 @@ void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
 	}
 	free = ~g->lr_used & (BIT(gic.lr_count) - 1);
 	if (free != 0 && g->hcr == GIC_HCR_EN &&
-	    (pending(b) & b->live & ~b->inlr & ~b->active & bit) != 0) {
+	    (vgic_bank_pending(b) & b->live & ~b->inlr & ~b->active & bit) != 0) {
 		lr_put(v, b, intid, (uint32_t)__builtin_ctz(free));
 	} else {
 		vgic_sync_locked(v);

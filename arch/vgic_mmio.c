@@ -91,7 +91,7 @@ static uint32_t state_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank
 	uint32_t set = vgic_in_lr_locked(me, b, state);
 
 	if (state == LR_PENDING) {
-		set |= b->latch | (b->line & ~b->edge) | (other & ~(b->snap & b->fresh));
+		set |= vgic_bank_pending(b) | (other & ~(b->snap & b->fresh));
 	} else {
 		set |= b->active | (other & (b->snap | ~b->fresh));
 	}
