@@ -20,7 +20,7 @@
 #include <kizami/types.h>
 
 #define KZ_BLOB_MAGIC	0x424d5a4bu	/* "KZMB" */
-#define KZ_BLOB_VERSION	1u
+#define KZ_BLOB_VERSION	2u
 
 #define KZ_NAME_MAX	16u	/* bytes, the final NUL included */
 #define KZ_CPUS_MAX	8u
@@ -44,12 +44,22 @@
 #define KZ_GICC_SIZE	0x2000u		/* GICv2 CPU interface */
 #define KZ_GICR_SIZE	0x20000u	/* GICv3 redistributor: RD and SGI frame of one vCPU */
 #define KZ_CONSOLE_SIZE	0x1000u		/* PL011 frame, or console ring */
+#define KZ_STOLEN_SIZE	0x1000u		/* stolen time of all vCPUs */
+
+/* Servers, in ns; and weights. */
+#define KZ_PERIOD_MIN	10000ull
+#define KZ_PERIOD_MAX	3600000000000ull
+#define KZ_BUDGET_MIN	1000ull
+#define KZ_WEIGHT_DEFAULT 100u
+#define KZ_WEIGHT_MAX	10000u
 
 enum kz_level { KZ_HRT, KZ_SRT, KZ_NRT, KZ_LEVELS };
 enum kz_on_fault { KZ_FAULT_INJECT, KZ_FAULT_STOP, KZ_FAULT_RESTART, KZ_FAULTS };
 enum kz_console { KZ_CONSOLE_NONE, KZ_CONSOLE_PL011, KZ_CONSOLE_RING, KZ_CONSOLES };
 enum kz_uart { KZ_UART_NONE, KZ_UART_PL011, KZ_UART_CADENCE, KZ_UARTS };
 enum kz_conduit { KZ_CONDUIT_SMC, KZ_CONDUIT_HVC, KZ_CONDUITS };
+/* What happens at a deadline that is missed, and when a budget is used up. */
+enum kz_on_event { KZ_EVENT_COUNT, KZ_EVENT_NOTIFY, KZ_EVENT_RESTART, KZ_EVENT_STOP, KZ_EVENTS };
 enum kz_region_type { KZ_REGION_RAM, KZ_REGION_DEVICE, KZ_REGION_TYPES };
 
 /* kz_cfg_vm.flags */
@@ -83,8 +93,23 @@ struct kz_cfg_machine {
 	/* The physical console. */
 	uint32_t uart;			/* enum kz_uart */
 	uint32_t uart_intid;
-	uint32_t reserved;
+	uint32_t proven;		/* a bit a core: its servers passed kzc's exact test */
 	uint64_t uart_pa;
+	/* Real time: what servers may not have of each core, and what the hypervisor takes. */
+	uint32_t reserve_ppm[KZ_CPUS_MAX];
+	uint32_t block_ns;		/* longest stretch with interrupts masked */
+	uint32_t reserved;
+};
+
+/*
+ * A server: execution for budget_ns in each period_ns, within deadline_ns of its
+ * beginning, for every vCPU of the VM. budget <= deadline <= period; all 0: none.
+ */
+struct kz_cfg_server {
+	uint64_t budget_ns, period_ns, deadline_ns;
+	uint32_t weight;		/* without a server: share of what is left, 1 to 10000 */
+	uint8_t on_miss, on_overrun;	/* enum kz_on_event */
+	uint16_t reserved;
 };
 
 struct kz_cfg_region {
@@ -126,6 +151,8 @@ struct kz_cfg_vm {
 	uint64_t gicd_ipa;
 	uint64_t gicc_ipa;		/* GICv2: CPU interface. GICv3: redistributor of vCPU 0 */
 	uint64_t console_ipa;		/* PL011: trapped frame. ring: a page of the VM's RAM */
+	uint64_t stolen_ipa;		/* a page of the VM's RAM, 64 bytes a vCPU: DEN0057; 0: none */
+	struct kz_cfg_server server;	/* SRT and NRT */
 	struct kz_cfg_region region[KZ_REGIONS_MAX];
 	struct kz_cfg_load load[KZ_LOADS_MAX];
 	struct kz_cfg_irq irq[KZ_IRQS_MAX];
@@ -144,8 +171,8 @@ struct kz_cfg {
 	/* struct kz_cfg_vm vm[vm_count] follows. */
 };
 
-_Static_assert(sizeof(struct kz_cfg_vm) == 88 + 32 * KZ_REGIONS_MAX + 24 * KZ_LOADS_MAX +
+_Static_assert(sizeof(struct kz_cfg_vm) == 128 + 32 * KZ_REGIONS_MAX + 24 * KZ_LOADS_MAX +
 	       8 * KZ_IRQS_MAX, "ABI");
-_Static_assert(sizeof(struct kz_cfg) == 48 + 320, "ABI");
+_Static_assert(sizeof(struct kz_cfg) == 48 + 360, "ABI");
 
 #endif

@@ -18,6 +18,7 @@ enum kz_err {
 	KZ_ENOENT = -3,		/* no such VM, vCPU or resource */
 	KZ_EBUSY = -4,		/* not in this state */
 	KZ_ENOMEM = -5,		/* a fixed pool is used up */
+	KZ_ELOAD = -6,		/* the core cannot honour it beside what it has promised */
 };
 
 #endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who runs on a core (docs/design.md, "Sharing a core"): servers by earliest
+ * deadline, then the others by weight. vCPUs do not migrate; a core's queues are
+ * its own, other cores leave a bit in its inbox and call it. No tick: one timer,
+ * at the next moment that matters. Loops are bounded by SCHED_SLOTS.
+ *
+ * A core with one vCPU and no server is not shared: nothing of this runs while
+ * its guest does.
+ */
+#ifndef HV_SCHED_H
+#define HV_SCHED_H
+
+#include "server.h"
+#include "time.h"
+
+#define SCHED_SLOTS	8u	/* vCPUs of a core; KZ_VMS_MAX: a VM has one of a core */
+
+struct vcpu;
+struct percpu;
+
+/*
+ *                 start                    WFI, nothing pending
+ *   SCHED_OFF -----------> SCHED_READY <------------------------> SCHED_BLOCKED
+ *       ^  any, by stop     |  ^   ^    an interrupt, its timer     |
+ *       +-------------      |  |   |                                | no budget is left
+ *              budget is up |  |   | release                        |
+ *                           v  |   +------ SCHED_DONE               |
+ *              SCHED_THROTTLED |             ^ job_done             |
+ *                    ^         +- release    +--- from READY        |
+ *                    +----------------------------------------------+
+ */
+enum sched_state { SCHED_OFF, SCHED_READY, SCHED_BLOCKED, SCHED_THROTTLED, SCHED_DONE };
+
+/* Of a vCPU. Its core writes; all may read the counters. Times are ticks. */
+struct sched {
+	enum sched_state state;
+	uint32_t bit;		/* its bit in the core's sets */
+	uint64_t event;		/* when it wants attention; NEVER */
+	struct server server;
+	struct server promised;	/* what the configuration says; budget 0: nothing */
+	uint64_t vtime;		/* weighted execution, of who has no server; wraps */
+	uint64_t rate;		/* of vtime: 100 / weight in 2^-32 */
+	uint64_t wanted;	/* ready and not running since then */
+	uint64_t executed, stolen;
+	uint64_t jobs, misses, overruns;
+	uint64_t late;		/* of misses: those with budget left; 0 as long as we keep our word */
+	uint64_t last_miss, last_overrun;
+	uint32_t notify;	/* KZ_NOTIFY_ bits that the guest asked for */
+};
+
+/* Of a core. */
+struct sched_core {
+	struct vcpu *slot[SCHED_SLOTS];
+	uint32_t count;
+	uint32_t inbox;		/* atomic: a bit for each vCPU that has a hazard, or is to start */
+	/* Sets of slots: ready with a server, ready without, with an event. */
+	uint32_t edf, fair, timed;
+	struct vcpu *current;	/* who is executing; NULL: nobody */
+	uint64_t since;		/* and since when it was not charged */
+	uint64_t vmin;		/* vtime of who is furthest behind; never goes back */
+	uint64_t slice;		/* how much those without a server run at a stretch */
+	uint64_t poll;		/* the console's next turn; NEVER */
+	uint64_t limit;		/* sum of densities that servers may have, in 2^-32 */
+	bool shared;
+	bool strict;		/* densities exceed the limit: who waits gives up its budget */
+	struct vcpu *guilty;	/* whose interrupt this is, while another executes */
+	uint64_t guilty_since;
+};
+
+/* A vCPU of the configuration gets its slot. Boot core, once. */
+void sched_add(struct vcpu *v);
+
+/* All are added: what the core may promise. Boot core, once. */
+void sched_init(struct percpu *cpu);
+
+/*
+ * Own core: charge, look into the inbox, do what is due, and choose. Returns the
+ * vCPU that runs next, its registers loaded, with its hazards done; sleeps as
+ * long as there is none.
+ */
+struct vcpu *sched_next(struct percpu *cpu);
+
+/* v, which executes here, waits for an interrupt; sched_next follows. Own core. */
+void sched_block(struct vcpu *v);
+
+/* v has an interrupt: if it waits, it waits no more; sched_next follows. Own core. */
+void sched_wake(struct vcpu *v);
+
+/* v, which executes here, has done its job; sched_next follows. Own core. */
+void sched_job_done(struct vcpu *v);
+
+/*
+ * An interrupt of v, which does not execute, came while another vCPU did: from
+ * `since` to the end of the next sched_next, time is v's. Own core.
+ */
+void sched_blame(struct vcpu *v, uint64_t since);
+
+/* A bit in v's hazard, or in its state, wants its core's attention. Any core. */
+void sched_post(struct vcpu *v);
+
+/*
+ * A server for v, from its next release on (now, if it had none), in ticks.
+ * KZ_ELOAD: the sum of densities would exceed the core's limit. Own core.
+ */
+MUST_USE enum kz_err sched_serve(struct vcpu *v, uint64_t budget, uint64_t period,
+				 uint64_t deadline);
+
+/* Ticks of `ns`, to the nearest; ns of `ticks`, down. Any core. */
+uint64_t ticks_of_ns(uint64_t ns);
+uint64_t ns_of_ticks(uint64_t ticks);
+
+/* What must hold between two calls; false: a bug. For tests. */
+MUST_USE bool sched_check(const struct percpu *cpu);
+
+#endif
