@@ -24,6 +24,8 @@ struct board {
 	const void *fdt;
 	size_t fdt_size;
 	struct kz_cfg_machine m;
+	uint64_t switch_ns;                  /* what it costs: to switch to another vCPU, */
+	uint64_t irq_ns;                     /* and to inject an interrupt */
 	uint64_t image_pa;                   /* where boot loaders put an Image */
 	uint64_t ram_size;                   /* what is reserved included */
 	struct kz_cfg_ram kept[KZ_RAMS_MAX]; /* what is reserved, as far as it is known */

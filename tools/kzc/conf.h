@@ -19,12 +19,20 @@ struct conf_list {
 };
 
 /* The keys are explained in docs/config.md. */
+struct conf_realtime {
+	struct conf_text budget, period, deadline, on_miss, on_overrun, policy;
+	struct conf_list tasks;
+	int line; /* 0: there is no such section */
+};
+
 struct conf_vm {
 	struct conf_text name;
 	struct conf_text level, memory, memory_at, image, ramdisk, cmdline, dtb;
 	struct conf_text dma, console, on_fault, sgi;
 	struct conf_text gicd_at, gicc_at, gicr_at, console_at;
+	struct conf_text weight;
 	struct conf_list cpus, devices, clocks;
+	struct conf_realtime realtime;
 };
 
 struct conf {

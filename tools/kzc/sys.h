@@ -9,6 +9,7 @@
 #define DEVICES_MAX     16u /* of a VM */
 #define DEVICE_IRQS_MAX 32u
 #define DEVICE_REGS_MAX 8u
+#define TASKS_MAX       16u /* of a VM */
 #define HV_SIZE_ASSUMED 0x100000u
 #define ALIGN_UP(n, a)  (((n) + (a)-1) / (a) * (a))
 #define MIB2            0x200000ull
@@ -39,6 +40,13 @@ struct device {
 	unsigned irq_count;
 };
 
+/* A task inside of a VM: its execution, period and relative deadline. */
+struct task {
+	const char *name;
+	uint64_t c_ns, t_ns, d_ns; /* c <= d <= t */
+	int line;
+};
+
 struct vm {
 	const struct conf_vm *conf;
 	struct kz_cfg_vm cfg;
@@ -54,6 +62,9 @@ struct vm {
 	int ramdisk, tree;    /* their pieces, or -1 */
 	struct device device[DEVICES_MAX];
 	unsigned device_count;
+	struct task task[TASKS_MAX]; /* highest priority first, unless task_edf */
+	unsigned task_count;
+	bool task_edf;
 	bool ok; /* what place.c needs is known */
 };
 
