@@ -68,6 +68,7 @@ static const struct rule vm_rules[] = {
 	RULE(kz_cfg_vm, irq_lines, LINES_MIN, LINES_MAX, BLOB_IRQ_LINES),
 	RULE(kz_cfg_vm, reserved, 0, 0, BLOB_RESERVED),
 	RULE(kz_cfg_vm, reserved2, 0, 0, BLOB_RESERVED),
+	RULE(kz_cfg_vm, server.weight, 0, KZ_WEIGHT_MAX, BLOB_SERVER),
 };
 
 _Static_assert((KZ_VM_FLAGS & (KZ_VM_FLAGS + 1)) == 0, "flags: a range is a mask");
@@ -226,6 +227,9 @@ static enum blob_err check_cores(struct check *c, const struct kz_cfg_machine *m
 {
 	for (uint32_t i = 0; i < m->cpu_count; i++) { /* KZ_CPUS_MAX squared */
 		c->where.index = i;
+		if (m->reserve_ppm[i] > 1000000) {
+			return BLOB_SERVER;
+		}
 		if ((m->mpidr[i] & ~AFFINITY_MASK) != 0) {
 			return BLOB_MPIDR;
 		}
@@ -234,6 +238,9 @@ static enum blob_err check_cores(struct check *c, const struct kz_cfg_machine *m
 				return BLOB_MPIDR;
 			}
 		}
+	}
+	if ((m->proven >> m->cpu_count) != 0) {
+		return BLOB_SERVER;
 	}
 	return (m->console_cpu < m->cpu_count) ? BLOB_OK : BLOB_CONSOLE_CPU;
 }
@@ -339,6 +346,23 @@ static enum blob_err check_machine(struct check *c)
 
 /* ---- A VM ---- */
 
+/* No server, or one that a core can have; a hard real-time VM shares nothing. */
+static bool server_is_valid(const struct kz_cfg_server *s, bool hard)
+{
+	uint32_t odd = s->on_miss | s->on_overrun | ((uint32_t)s->reserved * KZ_EVENTS);
+
+	_Static_assert((KZ_EVENTS & (KZ_EVENTS - 1)) == 0, "below it are all its bits");
+	if ((hard != (s->weight == 0)) || (odd >= KZ_EVENTS)) {
+		return false;
+	}
+	if ((s->budget_ns | s->period_ns | s->deadline_ns) == 0) {
+		return true;
+	}
+	return !hard && (s->budget_ns >= KZ_BUDGET_MIN) && (s->budget_ns <= s->deadline_ns) &&
+	       (s->deadline_ns <= s->period_ns) && (s->period_ns >= KZ_PERIOD_MIN) &&
+	       (s->period_ns <= KZ_PERIOD_MAX);
+}
+
 /* The fields that stand alone, and the name beside the earlier VMs'. */
 static enum blob_err check_vm_fields(struct check *c, const struct kz_cfg_vm *vm)
 {
@@ -359,12 +383,18 @@ static enum blob_err check_vm_fields(struct check *c, const struct kz_cfg_vm *vm
 	    ((vm->level != KZ_HRT) || (c->cfg->machine.gic_version != 3))) {
 		return BLOB_VM_FLAGS;
 	}
+	if (!server_is_valid(&vm->server, vm->level == KZ_HRT)) {
+		return BLOB_SERVER;
+	}
 	return ((vm->irq_lines % 32) == 0) ? BLOB_OK : BLOB_IRQ_LINES;
 }
 
-/* One vCPU a core, over all VMs. */
+/* A VM has one vCPU of a core, a hard real-time VM the core. */
 static enum blob_err check_vm_cpus(struct check *c, const struct kz_cfg_vm *vm)
 {
+	bool hard = (vm->level == KZ_HRT);
+	uint32_t taken = hard ? c->cpus_used : c->cpus_hard;
+
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) { /* KZ_VCPUS_MAX rounds */
 		uint32_t bit = 1u << (vm->cpu[i] % 32);
 
@@ -372,11 +402,12 @@ static enum blob_err check_vm_cpus(struct check *c, const struct kz_cfg_vm *vm)
 		if (vm->cpu[i] >= c->cfg->machine.cpu_count) {
 			return BLOB_VCPU;
 		}
-		if ((c->cpus_used & bit) != 0) {
+		if ((taken & bit) != 0) {
 			return BLOB_CPU_TWICE;
 		}
+		taken |= bit;
 		c->cpus_used |= bit;
-		c->cpus_hard |= (vm->level == KZ_HRT) ? bit : 0;
+		c->cpus_hard |= hard ? bit : 0;
 	}
 	return BLOB_OK;
 }
@@ -467,6 +498,14 @@ static bool ram_has(const struct check *c, uint64_t ipa, uint64_t size)
 	return spans_have(c->ram, c->ram_count, (struct span){ ipa, size });
 }
 
+static bool ram_has_page(const struct check *c, uint64_t ipa)
+{
+	return ((ipa % KZ_PAGE_SIZE) == 0) && ram_has(c, ipa, KZ_PAGE_SIZE);
+}
+
+_Static_assert((KZ_CONSOLE_SIZE == KZ_PAGE_SIZE) && (KZ_STOLEN_SIZE == KZ_PAGE_SIZE), "pages");
+
+/* The console, and the page of stolen time. */
 static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)
 {
 	uint32_t intid = vm->console_intid;
@@ -475,10 +514,13 @@ static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *v
 	if (vm->console == KZ_CONSOLE_NONE) {
 		ok = (vm->console_ipa | intid) == 0;
 	} else if (vm->console == KZ_CONSOLE_RING) {
-		ok = (intid == 0) && ((vm->console_ipa % KZ_PAGE_SIZE) == 0) &&
-		     ram_has(c, vm->console_ipa, KZ_CONSOLE_SIZE);
+		ok = (intid == 0) && ram_has_page(c, vm->console_ipa);
 	} else {
 		ok = (intid == 0) || spi_is_valid(intid, vm->irq_lines);
+	}
+	if (vm->stolen_ipa != 0) {
+		ok = ok && (vm->level != KZ_HRT) && ram_has_page(c, vm->stolen_ipa) &&
+		     (vm->stolen_ipa != vm->console_ipa);
 	}
 	/* An HRT VM gets its console's interrupt from the distributor of the machine. */
 	if (ok && (intid != 0) && (vm->level == KZ_HRT)) {
@@ -571,7 +613,7 @@ static const char messages[] =
 	"level, on_fault or console\0count\0flags\0no such core\0core given twice\0irq_lines\0"
 	"interrupt\0interrupt given twice\0region bounds\0region outside RAM\0device in RAM\0"
 	"region is the hypervisor's\0page given twice\0guest addresses overlap\0load\0"
-	"entry or argument\0guest console\0unknown error\0";
+	"entry or argument\0console or stolen page\0server or share\0unknown error\0";
 
 const char *blob_strerror(enum blob_err err)
 {

@@ -47,6 +47,7 @@ enum blob_err {
 	BLOB_LOAD,
 	BLOB_ENTRY,
 	BLOB_CONSOLE,
+	BLOB_SERVER,
 	BLOB_ERRS
 };
 

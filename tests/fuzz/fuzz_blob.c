@@ -12,6 +12,7 @@
 #include "../host/blob_make.h"
 
 #define CLAIMS_MAX 200u
+#define FULL       100u
 #define PATCH_SIZE 11u /* two bytes of offset, one of width, eight of value */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -124,10 +125,48 @@ static void oracle_space(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, s
 	}
 }
 
+static void oracle_server(const struct kz_cfg_vm *vm)
+{
+	const struct kz_cfg_server *s = &vm->server;
+	uint64_t none[3] = { 0, 0, 0 };
+
+	require((s->on_miss < KZ_EVENTS) && (s->on_overrun < KZ_EVENTS) && (s->reserved == 0));
+	if (vm->level == KZ_HRT) {
+		require((s->weight == 0) && (vm->stolen_ipa == 0));
+	} else {
+		require((s->weight >= 1) && (s->weight <= 10000));
+	}
+	if (memcmp(s, none, sizeof(none)) != 0) {
+		require((vm->level != KZ_HRT) && (s->period_ns >= 10000) &&
+			(s->period_ns <= 3600ull * 1000000000));
+		require((s->budget_ns >= 1000) && (s->budget_ns <= s->deadline_ns) &&
+			(s->deadline_ns <= s->period_ns));
+	}
+	if (vm->stolen_ipa != 0) {
+		require(vm_ram(vm, vm->stolen_ipa, 0x1000) && (vm->stolen_ipa % 4096 == 0));
+		require((vm->console != KZ_CONSOLE_RING) || (vm->console_ipa != vm->stolen_ipa));
+	}
+}
+
 static void intid_claim(uint8_t *owned, uint32_t intid, uint32_t lines)
 {
 	require((intid >= 32) && (intid < 1020) && (intid < lines) && (owned[intid] == 0));
 	owned[intid] = 1;
+}
+
+/* How often each core is given away: 1 for a vCPU that may share it, FULL by one that may not. */
+static void cores_claim(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, uint8_t *cores)
+{
+	uint8_t own[KZ_CPUS_MAX] = { 0 };
+
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		uint8_t core = vm->cpu[i];
+
+		require((core < cfg->machine.cpu_count) && (own[core] == 0));
+		own[core] = 1;
+		require(cores[core] + ((vm->level == KZ_HRT) ? FULL : 1u) <= FULL);
+		cores[core] = (uint8_t)(cores[core] + ((vm->level == KZ_HRT) ? FULL : 1u));
+	}
 }
 
 static void oracle_vm(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, uint8_t *cores,
@@ -139,10 +178,8 @@ static void oracle_vm(const struct kz_cfg *cfg, const struct kz_cfg_vm *vm, uint
 	require((vm->vcpu_count >= 1) && (vm->vcpu_count <= KZ_VCPUS_MAX));
 	require((vm->level < KZ_LEVELS) && (vm->on_fault < KZ_FAULTS) &&
 		(vm->console < KZ_CONSOLES));
-	for (unsigned i = 0; i < vm->vcpu_count; i++) {
-		require((vm->cpu[i] < m->cpu_count) && (cores[vm->cpu[i]] == 0));
-		cores[vm->cpu[i]] = (vm->level == KZ_HRT) ? 2 : 1;
-	}
+	cores_claim(cfg, vm, cores);
+	oracle_server(vm);
 	require((vm->irq_lines >= 64) && (vm->irq_lines <= 1024) && (vm->irq_lines % 32 == 0));
 	for (unsigned i = 0; i < vm->irq_count; i++) {
 		require((i < KZ_IRQS_MAX) && (vm->irq[i].intid < vm->irq_lines));
@@ -187,9 +224,11 @@ static void oracle(const struct kz_cfg *cfg, size_t avail)
 		}
 	}
 	for (unsigned i = 0; i < cfg->machine.cpu_count; i++) {
-		soft = soft || (cores[i] != 2);
+		soft = soft || (cores[i] != FULL);
+		require(cfg->machine.reserve_ppm[i] <= 1000000);
 	}
-	require(!soft || (cores[cfg->machine.console_cpu] != 2));
+	require(!soft || (cores[cfg->machine.console_cpu] != FULL));
+	require(cfg->machine.proven < (1u << cfg->machine.cpu_count));
 }
 
 static void patch(uint8_t *blob, const uint8_t *data, size_t size)

@@ -40,6 +40,8 @@ static inline void blob_make_machine(struct kz_cfg_machine *m, uint32_t gic_vers
 	m->uart = KZ_UART_PL011;
 	m->uart_intid = 33;
 	m->uart_pa = 0x9000000;
+	m->reserve_ppm[0] = 50000;
+	m->block_ns = 10000;
 }
 
 static inline void blob_make_vm(struct kz_cfg_vm *vm, uint32_t index)
@@ -52,6 +54,7 @@ static inline void blob_make_vm(struct kz_cfg_vm *vm, uint32_t index)
 	vm->vcpu_count = (index == 0) ? 2 : 1;
 	vm->cpu[0] = (uint8_t)((index == 0) ? 0 : index + 1);
 	vm->cpu[1] = (index == 0) ? 1 : 0;
+	vm->server.weight = (index == 2) ? 0 : KZ_WEIGHT_DEFAULT;
 	vm->irq_lines = 96;
 	vm->console_intid = (index == 1) ? 0 : (index == 2) ? 90 : 33;
 	vm->entry = 0x40000000;

@@ -37,7 +37,8 @@ struct spoil {
 
 static const struct spoil header_spoils[] = {
 	CFG(magic, 0x424d5a4a, BLOB_MAGIC, 0),
-	CFG(version, 2, BLOB_VERSION, 0),
+	CFG(version, 1, BLOB_VERSION, 0),
+	CFG(version, KZ_BLOB_VERSION + 1, BLOB_VERSION, 0),
 	CFG(version, 0, BLOB_VERSION, 0),
 	CFG(vm_count, 0, BLOB_VM_COUNT, 0),
 	CFG(vm_count, KZ_VMS_MAX + 1, BLOB_VM_COUNT, 0),
@@ -101,6 +102,10 @@ static const struct spoil machine_spoils[] = {
 	CFG(machine.uart_pa, 0x8000000, BLOB_UART, 0),
 	CFG(machine.uart_pa, 0, BLOB_UART, 0),
 	CFG(machine.reserved, 1, BLOB_RESERVED, 0),
+	CFG(machine.proven, 0x10, BLOB_SERVER, 3),
+	CFG(machine.proven, 0x80000001, BLOB_SERVER, 3),
+	CFG(machine.reserve_ppm[0], 1000001, BLOB_SERVER, 0),
+	CFG(machine.reserve_ppm[3], 0xffffffff, BLOB_SERVER, 3),
 };
 
 static const struct spoil vm_spoils[] = {
@@ -124,6 +129,17 @@ static const struct spoil vm_spoils[] = {
 	VM(0, cpu[1], 32, BLOB_VCPU, 1),
 	VM(0, cpu[1], 0, BLOB_CPU_TWICE, 1),
 	VM(2, cpu[0], 1, BLOB_CPU_TWICE, 0),
+	VM(0, server.weight, 0, BLOB_SERVER, 0),
+	VM(0, server.weight, KZ_WEIGHT_MAX + 1, BLOB_SERVER, 0),
+	VM(2, server.weight, 1, BLOB_SERVER, 0),
+	VM(0, server.on_miss, KZ_EVENTS, BLOB_SERVER, 0),
+	VM(0, server.on_overrun, KZ_EVENTS, BLOB_SERVER, 0),
+	VM(2, server.on_overrun, 0xff, BLOB_SERVER, 0),
+	VM(0, server.reserved, 1, BLOB_SERVER, 0),
+	VM(0, server.reserved, 0x8000, BLOB_SERVER, 0),
+	VM(0, server.budget_ns, 1000, BLOB_SERVER, 0),
+	VM(0, server.period_ns, KZ_PERIOD_MAX, BLOB_SERVER, 0),
+	VM(0, server.deadline_ns, 1000000, BLOB_SERVER, 0),
 	VM(0, irq_lines, 32, BLOB_IRQ_LINES, 0),
 	VM(0, irq_lines, 100, BLOB_IRQ_LINES, 0),
 	VM(0, irq_lines, 1056, BLOB_IRQ_LINES, 0),
@@ -165,6 +181,12 @@ static const struct spoil vm_spoils[] = {
 	VM(1, console_intid, 33, BLOB_CONSOLE, 0),
 	VM(1, console_ipa, 0x401fe800, BLOB_CONSOLE, 0),
 	VM(1, console_ipa, 0x40200000, BLOB_CONSOLE, 0),
+	VM(0, stolen_ipa, 0x401f0800, BLOB_CONSOLE, 0),
+	VM(0, stolen_ipa, 0x40200000, BLOB_CONSOLE, 0),
+	VM(0, stolen_ipa, 0xa000000, BLOB_CONSOLE, 0),
+	VM(0, stolen_ipa, MAX64 - 0xfff, BLOB_CONSOLE, 0),
+	VM(1, stolen_ipa, 0x401fe000, BLOB_CONSOLE, 0),
+	VM(2, stolen_ipa, 0x401f0000, BLOB_CONSOLE, 0),
 	VM(2, console_intid, 33, BLOB_IRQ_TWICE, 0),
 	VM(2, console_intid, 48, BLOB_IRQ_TWICE, 0),
 	VM(0, load[0].size, 0, BLOB_LOAD, 0),
@@ -332,11 +354,13 @@ static void test_console_cpu(void **state)
 
 	(void)state;
 	vm_of(cfg, 0)->level = KZ_HRT;
+	vm_of(cfg, 0)->server.weight = 0;
 	vm_of(cfg, 0)->console_intid = 91;
 	expect(cfg, BLOB_CONSOLE_CPU, NO_VM, 0);
 	cfg->machine.console_cpu = 2;
 	expect(cfg, BLOB_OK, 0, 0);
 	vm_of(cfg, 1)->level = KZ_HRT;
+	vm_of(cfg, 1)->server.weight = 0;
 	expect(cfg, BLOB_OK, 0, 0);
 	cfg->machine.console_cpu = 3;
 	expect(cfg, BLOB_OK, 0, 0);
@@ -384,9 +408,9 @@ static void test_limits(void **state)
 	blob_make(cfg, 2);
 	cfg->machine.pmu_intid = 16;
 	expect(cfg, BLOB_OK, 0, 0);
-	vm->load[0].offset = 0x1300;
+	vm->load[0].offset = 0x13c0;
 	expect(cfg, BLOB_OK, 0, 0);
-	vm->load[0].offset = 0x12c0;
+	vm->load[0].offset = 0x1380;
 	expect(cfg, BLOB_LOAD, 0, 0);
 	blob_make(cfg, 2);
 	vm->load[0].size = 0x200000;
@@ -395,6 +419,86 @@ static void test_limits(void **state)
 	expect(cfg, BLOB_OK, 0, 0);
 	cfg->image_size -= 0x1000;
 	expect(cfg, BLOB_LOAD, 0, 0);
+	free(cfg);
+}
+
+/* Who may share a core with whom. */
+static void test_shared(void **state)
+{
+	struct kz_cfg *cfg = blob_new(2);
+
+	(void)state;
+	vm_of(cfg, 1)->cpu[0] = 1;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm_of(cfg, 1)->level = KZ_SRT;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm_of(cfg, 1)->vcpu_count = 2;
+	vm_of(cfg, 1)->cpu[1] = 1;
+	expect(cfg, BLOB_CPU_TWICE, 1, 1);
+	vm_of(cfg, 1)->cpu[1] = 0;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm_of(cfg, 1)->cpu[1] = 3;
+	vm_of(cfg, 2)->cpu[0] = 2;
+	expect(cfg, BLOB_OK, 0, 0);
+	/* A hard real-time VM owns its core, whichever comes first. */
+	vm_of(cfg, 2)->cpu[0] = 3;
+	expect(cfg, BLOB_CPU_TWICE, 2, 0);
+	blob_make(cfg, 2);
+	vm_of(cfg, 0)->level = KZ_HRT;
+	vm_of(cfg, 0)->server.weight = 0;
+	vm_of(cfg, 0)->console_intid = 91;
+	vm_of(cfg, 1)->cpu[0] = 1;
+	expect(cfg, BLOB_CPU_TWICE, 1, 0);
+	free(cfg);
+}
+
+/* What a server may be: budget <= deadline <= period, each in its range. */
+static void test_server(void **state)
+{
+	static const struct {
+		uint64_t budget, deadline, period;
+		enum blob_err err;
+	} server[] = {
+		{ 2000000, 5000000, 10000000, BLOB_OK },
+		{ 10000, 10000, 10000, BLOB_OK },
+		{ KZ_BUDGET_MIN, KZ_BUDGET_MIN, KZ_PERIOD_MIN, BLOB_OK },
+		{ KZ_PERIOD_MAX, KZ_PERIOD_MAX, KZ_PERIOD_MAX, BLOB_OK },
+		{ KZ_BUDGET_MIN - 1, 10000, 10000, BLOB_SERVER },
+		{ 0, 10000, 10000, BLOB_SERVER },
+		{ 5000001, 5000000, 10000000, BLOB_SERVER },
+		{ 2000000, 10000001, 10000000, BLOB_SERVER },
+		{ 2000000, 0, 10000000, BLOB_SERVER },
+		{ 2000, 3000, KZ_PERIOD_MIN - 1, BLOB_SERVER },
+		{ 2000, 3000, KZ_PERIOD_MAX + 1, BLOB_SERVER },
+		{ 2000, 3000, MAX64, BLOB_SERVER },
+	};
+	struct kz_cfg *cfg = blob_new(2);
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(server) / sizeof(server[0]); i++) {
+		struct kz_cfg_server *s = &vm_of(cfg, 1)->server;
+
+		s->budget_ns = server[i].budget;
+		s->deadline_ns = server[i].deadline;
+		s->period_ns = server[i].period;
+		s->on_miss = KZ_EVENT_RESTART;
+		s->on_overrun = KZ_EVENT_STOP;
+		s->weight = KZ_WEIGHT_MAX;
+		expect(cfg, server[i].err, 1, 0);
+	}
+	blob_make(cfg, 2);
+	vm_of(cfg, 2)->server.budget_ns = 2000000;
+	vm_of(cfg, 2)->server.deadline_ns = 10000000;
+	vm_of(cfg, 2)->server.period_ns = 10000000;
+	expect(cfg, BLOB_SERVER, 2, 0);
+	vm_of(cfg, 2)->level = KZ_NRT;
+	vm_of(cfg, 2)->server.weight = 1;
+	expect(cfg, BLOB_OK, 0, 0);
+	/* The machine's side of it, and the page for stolen time. */
+	cfg->machine.proven = 0xf;
+	cfg->machine.reserve_ppm[3] = 1000000;
+	vm_of(cfg, 2)->stolen_ipa = 0x401f0000;
+	expect(cfg, BLOB_OK, 0, 0);
 	free(cfg);
 }
 
@@ -439,7 +543,7 @@ static void test_words(void **state)
 		assert_int_equal(reached[i], 1);
 	}
 	assert_string_equal(blob_strerror(BLOB_OK), "ok");
-	assert_string_equal(blob_strerror((enum blob_err)(BLOB_ERRS - 1)), "guest console");
+	assert_string_equal(blob_strerror((enum blob_err)(BLOB_ERRS - 1)), "server or share");
 	assert_string_equal(blob_strerror(BLOB_ERRS), "unknown error");
 	assert_string_equal(blob_strerror((enum blob_err)1000), "unknown error");
 }
@@ -452,7 +556,8 @@ int main(void)
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_gicv3),     cmocka_unit_test(test_console_cpu),
 		cmocka_unit_test(test_less),      cmocka_unit_test(test_image),
-		cmocka_unit_test(test_limits),    cmocka_unit_test(test_words),
+		cmocka_unit_test(test_limits),    cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_server),    cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests_name("blob", tests, NULL, NULL);

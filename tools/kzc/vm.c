@@ -198,6 +198,7 @@ void vm_read(struct sys *s, struct vm *vm)
 			   c->name.s);
 	}
 	vm->cfg.level = word_read(s, "level", c->level, level_words, KZ_NRT);
+	vm->cfg.server.weight = (vm->cfg.level == KZ_HRT) ? 0 : KZ_WEIGHT_DEFAULT;
 	vm->cfg.on_fault = word_read(s, "on_fault", c->on_fault, fault_words, KZ_FAULT_INJECT);
 	vm->unconfined = (word_read(s, "dma", c->dma, dma_words, 0) == 1);
 	cpus_read(s, vm);
