@@ -17,22 +17,16 @@
 #include "guest.h"
 #include "line.h"
 #include "mmu.h"
+#include "stats.h"
 #include "timer.h"
 
 #define LOOP_HZ		1000u
 #define TIMER_PRIORITY	0x80u
 #define SEND_MAX	16u	/* bytes a tick */
 
-/* Latencies in ticks: below 32 a bucket each, above 16 buckets an octave. */
-#define BUCKET_EXACT	32u
-#define BUCKET_OCTAVE	16u
-#define BUCKET_COUNT	(BUCKET_EXACT + 27u * BUCKET_OCTAVE)
-
 struct window {
-	uint64_t sum, min, max;	/* ticks */
-	uint32_t count;
+	struct stats latency;	/* ticks */
 	uint32_t missed;	/* ticks that began a whole period late, or not at all */
-	uint32_t bucket[BUCKET_COUNT];
 };
 
 /* A motor's position is held at its target by a PI controller, in 1/256 units. */
@@ -43,69 +37,15 @@ struct servo {
 static struct window windows[2];
 static struct window *recording;	/* the interrupt's */
 static struct window *volatile finished;	/* handed from the interrupt to the report */
-static uint64_t total[BUCKET_COUNT];
+static uint64_t total[STATS_BUCKETS];
 static uint64_t frequency, period, deadline;
 static uint32_t intid;
 static struct servo servo = { .target = 1000 * 256 };
 
-static uint32_t bucket_of(uint64_t ticks)
-{
-	uint32_t octave;
-
-	if (ticks < BUCKET_EXACT) {
-		return (uint32_t)ticks;
-	}
-	if (ticks > 0xffffffffu) {
-		ticks = 0xffffffffu;
-	}
-	octave = 31u - (uint32_t)__builtin_clz((uint32_t)ticks);
-	return BUCKET_EXACT + (octave - 5u) * BUCKET_OCTAVE +
-	       ((uint32_t)ticks >> (octave - 4u)) % BUCKET_OCTAVE;
-}
-
-/* The largest latency, in ticks, that falls into the bucket. */
-static uint64_t bucket_top(uint32_t bucket)
-{
-	const uint32_t index = bucket - BUCKET_EXACT;
-
-	if (bucket < BUCKET_EXACT) {
-		return bucket;
-	}
-	return ((BUCKET_OCTAVE + index % BUCKET_OCTAVE + 1ull) << (index / BUCKET_OCTAVE + 1)) - 1;
-}
-
 static void window_clear(struct window *window)
 {
-	*window = (struct window){ .min = UINT64_MAX };
-}
-
-static void window_record(struct window *window, uint64_t ticks)
-{
-	window->count++;
-	window->sum += ticks;
-	window->bucket[bucket_of(ticks)]++;
-	if (ticks < window->min) {
-		window->min = ticks;
-	}
-	if (ticks > window->max) {
-		window->max = ticks;
-	}
-}
-
-/* The latency that 99 of 100 ticks stay within, to the width of a bucket. */
-static uint64_t window_p99(const struct window *window)
-{
-	uint32_t sum = 0;
-	uint64_t top;
-
-	for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
-		sum += window->bucket[i];
-		if ((uint64_t)sum * 100 >= (uint64_t)window->count * 99) {
-			top = bucket_top(i);
-			return top < window->max ? top : window->max;
-		}
-	}
-	return window->max;
+	stats_clear(&window->latency);
+	window->missed = 0;
 }
 
 static void servo_step(struct servo *s)
@@ -125,7 +65,7 @@ static void servo_step(struct servo *s)
 
 static void loop_run(uint64_t now)
 {
-	window_record(recording, now - deadline);
+	stats_record(&recording->latency, now - deadline);
 	deadline += period;
 	if (now >= deadline) {
 		const uint64_t late = (now - deadline) / period + 1;
@@ -135,7 +75,7 @@ static void loop_run(uint64_t now)
 	}
 	timer_arm(deadline);
 	servo_step(&servo);
-	if (recording->count >= LOOP_HZ && finished == NULL) {
+	if (recording->latency.count >= LOOP_HZ && finished == NULL) {
 		finished = recording;
 		recording = recording == &windows[0] ? &windows[1] : &windows[0];
 	}
@@ -162,19 +102,21 @@ static void report_ns(struct line *line, const char *name, uint64_t ticks)
 /* Writes the report of a finished window, and gives the window back empty. */
 static void report_begin(struct line *line, struct window *window)
 {
+	const struct stats *latency = &window->latency;
+
 	line_begin(line);
 	line_text(line, "servo: ");
-	line_decimal(line, window->count);
+	line_decimal(line, latency->count);
 	line_text(line, " loops  latency ns");
-	report_ns(line, " min ", window->min);
-	report_ns(line, " avg ", window->sum / window->count);
-	report_ns(line, " p99 ", window_p99(window));
-	report_ns(line, " max ", window->max);
+	report_ns(line, " min ", latency->min);
+	report_ns(line, " avg ", stats_mean(latency));
+	report_ns(line, " p99 ", stats_p99(latency));
+	report_ns(line, " max ", latency->max);
 	line_text(line, "  missed ");
 	line_decimal(line, window->missed);
 	line_text(line, "\n");
-	for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
-		total[i] += window->bucket[i];
+	for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
+		total[i] += latency->bucket[i];
 	}
 	window_clear(window);
 	finished = NULL;
@@ -183,10 +125,10 @@ static void report_begin(struct line *line, struct window *window)
 /* Writes the histogram's next line: a latency of few ticks, or an octave; false at its end. */
 static bool histogram_line(struct line *line, uint32_t *next)
 {
-	const uint32_t step = *next < BUCKET_EXACT ? 1 : BUCKET_OCTAVE;
+	const uint32_t step = *next < STATS_EXACT ? 1 : STATS_OCTAVE;
 	uint64_t count = 0;
 
-	if (*next >= BUCKET_COUNT) {
+	if (*next >= STATS_BUCKETS) {
 		return false;
 	}
 	for (uint32_t i = 0; i < step; i++) {
@@ -196,9 +138,9 @@ static bool histogram_line(struct line *line, uint32_t *next)
 	line_begin(line);
 	if (count > 0) {
 		line_text(line, "servo: within ");
-		line_decimal(line, bucket_top(*next - 1));
+		line_decimal(line, stats_top(*next - 1));
 		line_text(line, " ticks,");
-		report_ns(line, " ", bucket_top(*next - 1));
+		report_ns(line, " ", stats_top(*next - 1));
 		line_text(line, " ns: ");
 		line_decimal(line, count);
 		line_text(line, "\n");
@@ -221,7 +163,7 @@ static void report_step(struct line *line, uint32_t *histogram)
 void guest_main(const void *fdt)
 {
 	static struct line line;
-	uint32_t histogram = BUCKET_COUNT;
+	uint32_t histogram = STATS_BUCKETS;
 
 	mmu_enable(fdt);
 	console_init(fdt);

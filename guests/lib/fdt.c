@@ -29,6 +29,7 @@ struct fdt_walk {
 	uint32_t at;		/* offset of the next token */
 	uint32_t depth;		/* of level[]: 0 is above the root */
 	const char *type;
+	const char *bootargs;
 	struct fdt_level level[FDT_DEPTH_MAX];
 };
 
@@ -74,6 +75,8 @@ static void walk_property(struct fdt_walk *walk, const char *name, const uint8_t
 		level->node.interrupts_size = size;
 	} else if (text_equal(name, "method") && size > 0) {
 		level->node.method = value;
+	} else if (text_equal(name, "bootargs") && size > 0 && value[size - 1] == '\0') {
+		walk->bootargs = (const char *)value;
 	} else if (text_equal(name, "compatible") || text_equal(name, "device_type")) {
 		level->match = level->match || list_has(value, size, walk->type);
 	}
@@ -131,18 +134,28 @@ static bool walk_step(struct fdt_walk *walk, bool *node_ended)
 	}
 }
 
-bool fdt_find(const void *fdt, const char *type, struct fdt_node *node)
+static bool walk_start(struct fdt_walk *walk, const void *fdt, const char *type)
 {
 	const uint8_t *base = fdt;
-	struct fdt_walk walk = { .base = base, .type = type };
-	bool node_ended;
 
+	*walk = (struct fdt_walk){ .base = base, .type = type, .bootargs = "" };
 	if (base == NULL || fdt_be32(base) != FDT_MAGIC) {
 		return false;
 	}
-	walk.size = fdt_be32(base + FDT_TOTALSIZE);
-	walk.at = fdt_be32(base + FDT_OFF_STRUCT);
-	walk.strings = base + fdt_be32(base + FDT_OFF_STRINGS);
+	walk->size = fdt_be32(base + FDT_TOTALSIZE);
+	walk->at = fdt_be32(base + FDT_OFF_STRUCT);
+	walk->strings = base + fdt_be32(base + FDT_OFF_STRINGS);
+	return true;
+}
+
+bool fdt_find(const void *fdt, const char *type, struct fdt_node *node)
+{
+	struct fdt_walk walk;
+	bool node_ended;
+
+	if (!walk_start(&walk, fdt, type)) {
+		return false;
+	}
 	while (walk_step(&walk, &node_ended)) {
 		if (node_ended) {
 			if (walk.level[walk.depth].match) {
@@ -153,6 +166,20 @@ bool fdt_find(const void *fdt, const char *type, struct fdt_node *node)
 		}
 	}
 	return false;
+}
+
+const char *fdt_bootargs(const void *fdt)
+{
+	struct fdt_walk walk;
+	bool node_ended;
+
+	/* No node is of the type "/": the whole tree is walked. */
+	if (walk_start(&walk, fdt, "/")) {
+		while (walk_step(&walk, &node_ended)) {
+			walk.depth -= node_ended ? 1 : 0;
+		}
+	}
+	return walk.bootargs;
 }
 
 static uint64_t cells_read(const uint8_t *p, uint32_t cells)

@@ -26,6 +26,9 @@ bool fdt_find(const void *fdt, const char *type, struct fdt_node *node);
 /* The index-th address and size of the node's reg; false when it has fewer. */
 bool fdt_reg(const struct fdt_node *node, uint32_t index, uint64_t *address, uint64_t *size);
 
+/* The command line, "bootargs" of /chosen; "" without one. */
+const char *fdt_bootargs(const void *fdt);
+
 /* The INTID of the node's index-th interrupt, in the GIC's three cells; 0 when it has fewer. */
 uint32_t fdt_intid(const struct fdt_node *node, uint32_t index);
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LINE_MAX	160u
+#define LINE_MAX	200u
 
 struct line {
 	char text[LINE_MAX];

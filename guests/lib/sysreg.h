@@ -58,6 +58,11 @@ static inline void cpu_irq_enable(void)
 	__asm__ volatile("msr daifclr, #2" ::: "memory");
 }
 
+static inline void cpu_irq_disable(void)
+{
+	__asm__ volatile("msr daifset, #2" ::: "memory");
+}
+
 static inline void cpu_dc_ivac(uintptr_t address)
 {
 	__asm__ volatile("dc ivac, %0" ::"r"(address) : "memory");

@@ -27,10 +27,16 @@ static inline void timer_arm(uint64_t deadline)
 	write_cntv_ctl_el0(1);
 }
 
-/* Ticks into nanoseconds, for intervals below 2^64 / 10^9 ticks (minutes at 62.5 MHz). */
+/* Ticks into nanoseconds, rounded down; for centuries at 1 GHz. */
 static inline uint64_t timer_ns(uint64_t ticks, uint64_t frequency)
 {
-	return ticks * 1000000000u / frequency;
+	return ticks / frequency * 1000000000u + ticks % frequency * 1000000000u / frequency;
+}
+
+/* Nanoseconds into ticks, rounded down. */
+static inline uint64_t timer_ticks(uint64_t ns, uint64_t frequency)
+{
+	return ns / 1000000000u * frequency + ns % 1000000000u * frequency / 1000000000u;
 }
 
 #endif
