@@ -13,7 +13,7 @@ static bool is_end(char c)
 	return c == '\0' || c == ' ';
 }
 
-/* What follows the name at the beginning of a word: '=', ' ' or the end; null if it is not there. */
+/* What follows a word's name: '=', ' ' or the end; null if there is no such word. */
 static const char *option_find(const char *args, const char *name)
 {
 	bool begin = true;
