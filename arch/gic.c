@@ -200,6 +200,7 @@ static void clear_sgis(uint32_t cpu)
 static NOINLINE void enable_own(uint32_t cpu, bool on)
 {
 	gic_enable(cpu, GIC_SGI_KICK, on);
+	gic_enable(cpu, GIC_SGI_SCHED, on);
 	gic_enable(cpu, cfg()->maint_intid, on);
 	gic_enable(cpu, cfg()->htimer_intid, on);
 }
@@ -368,7 +369,7 @@ void gic_dir(uint32_t iar)
 
 void gic_sgi(uint32_t cpu, uint32_t intid)
 {
-	gic_quick_sgi(gic.v3, cpu, intid);
+	gic_quick_call(gic.v3, gic.sgi_value[cpu] | (uint64_t)intid << (gic.v3 ? 24 : 0));
 }
 
 /* ---- Virtual CPU interface of this core ---- */

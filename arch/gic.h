@@ -14,7 +14,8 @@
 #define GIC_PRIVATE	32u		/* INTIDs below it are a core's own */
 #define GIC_SPURIOUS	1020u		/* and above: nothing was pending */
 #define GIC_LRS_MAX	4u		/* what Arm's cores and GICs have; more are not used */
-#define GIC_SGI_KICK	0u		/* how our cores call each other */
+#define GIC_SGI_KICK	0u		/* how our cores call each other, */
+#define GIC_SGI_SCHED	1u		/* and one that several vCPUs share */
 #define GIC_PRIORITY	0xa0u		/* of every interrupt that is ours or forwarded */
 
 /* Distributor registers that both versions have, from its base. */

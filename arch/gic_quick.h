@@ -40,16 +40,16 @@ static ALWAYS_INLINE void gic_quick_dir(bool v3, uint64_t iar)
 	}
 }
 
-/* An SGI to a core; what was written to memory before is visible to it. */
-static ALWAYS_INLINE void gic_quick_sgi(bool v3, uint32_t cpu, uint32_t intid)
+/* An SGI, as gic.sgi_value has it; what was written to memory before is visible to its core. */
+static ALWAYS_INLINE void gic_quick_call(bool v3, uint64_t value)
 {
 	/* what the core shall see before the SGI that makes it look */
 	barrier_publish();
 	if (v3) {
-		write_icc_sgi1r_el1(gic.sgi_value[cpu] | (uint64_t)intid << 24);
+		write_icc_sgi1r_el1(value);
 		isb();			/* the SGI goes out now, not when the pipeline likes */
 	} else {
-		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)gic.sgi_value[cpu] | intid);
+		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)value);
 	}
 }
 

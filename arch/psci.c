@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "psci.h"
 
+#include <kizami/hcall.h>
 #include "arch.h"
+#include "policy.h"
+#include "trap.h"
 #include "vgic.h"
 
 #define PSCI_0			0x84000000u
@@ -90,10 +93,6 @@ static int64_t psci_call(struct vcpu *v, uint32_t n, bool wide)
 	uint64_t mask = wide ? ~0ull : ~0u;
 
 	switch (n) {
-	case PSCI_CPU_SUSPEND:
-		/* any state is entered as a standby, and left by an interrupt */
-		arch_vcpu_standby(v);
-		return PSCI_SUCCESS;
 	case PSCI_CPU_ON:
 		return cpu_on(v, x[1] & mask, x[2] & mask, x[3] & mask);
 	case PSCI_AFFINITY_INFO:
@@ -123,11 +122,28 @@ static int64_t psci_call(struct vcpu *v, uint32_t n, bool wide)
 	}
 }
 
-void smccc_call(struct vcpu *v)
+static bool standby(struct vcpu *v)
+{
+	if (v->cpu->sched.shared) {
+		return vcpu_wait(v);
+	}
+	vcpu_standby(v);
+	return false;
+}
+
+bool smccc_call(struct vcpu *v)
 {
 	uint64_t *x = v->arch.x;
 	uint32_t fn = (uint32_t)x[0];
 
+	if ((fn & ~SMC64) == PSCI_0 + PSCI_CPU_SUSPEND) {
+		/* any state is entered as a standby, and left by an interrupt */
+		x[0] = PSCI_SUCCESS;
+		return standby(v);
+	}
+	if (fn - KZ_HVC_SET_REALTIME_INFO < 0x1000 || fn - KZ_HVC_PV_TIME_FEATURES < 2) {
+		return policy_call(v, x);
+	}
 	if ((fn & ~SMC64) - PSCI_0 <= PSCI_FEATURES) {
 		x[0] = (uint64_t)psci_call(v, fn & 0x1f, (fn & SMC64) != 0);
 	} else if (fn == SMCCC_VERSION) {
@@ -135,7 +151,8 @@ void smccc_call(struct vcpu *v)
 	} else if (fn == SMCCC_ARCH_FEATURES) {
 		uint32_t of = (uint32_t)x[1];
 
-		x[0] = of == SMCCC_VERSION || of == SMCCC_ARCH_FEATURES ?
+		x[0] = of == SMCCC_VERSION || of == SMCCC_ARCH_FEATURES ||
+		       (of == KZ_HVC_PV_TIME_FEATURES && v->vm->cfg->stolen_ipa != 0) ?
 		       PSCI_SUCCESS : (uint64_t)PSCI_NOT_SUPPORTED;
 	} else if (fn == SMCCC_VENDOR_UID) {
 		for (uint32_t i = 0; i < 4; i++) {
@@ -144,4 +161,5 @@ void smccc_call(struct vcpu *v)
 	} else {
 		x[0] = (uint64_t)PSCI_NOT_SUPPORTED;
 	}
+	return false;
 }

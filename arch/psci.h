@@ -15,9 +15,9 @@
 /*
  * A guest made an HVC or SMC to which smccc_quick has no answer: its arguments are
  * in the vCPU's registers, where the results go. What it does not know returns
- * NOT_SUPPORTED. Own core of v.
+ * NOT_SUPPORTED. True: sched_next follows. Own core of v.
  */
-void smccc_call(struct vcpu *v);
+bool smccc_call(struct vcpu *v);
 
 /* The same for a call whose answer is a constant; false if it is not one of these. */
 static inline bool smccc_quick(struct vcpu *v)

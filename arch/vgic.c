@@ -43,7 +43,7 @@ bool vgic_is_pending(struct vcpu *v)
 
 void vgic_notify_locked(struct vm *vm, uint32_t mask)
 {
-	const struct vcpu *here = arch_this_cpu()->vcpu;
+	const struct vcpu *here = arch_this_cpu()->vcpu;	/* loaded */
 
 	/* Bound: KZ_VCPUS_MAX. */
 	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
@@ -54,6 +54,7 @@ void vgic_notify_locked(struct vm *vm, uint32_t mask)
 		}
 		if (t == here && t->state == VCPU_RUNNING) {
 			vgic_sync_locked(t);
+			sched_wake(t);
 		} else {
 			vgic_ask_locked(t);
 		}
@@ -110,7 +111,7 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 	vgic_forget_locked(v, b, intid);
 	b->held |= BIT(n);
 	b->latch |= BIT(n);
-	if (b->cpu[n] == v->id && v->state == VCPU_RUNNING) {
+	if (b->cpu[n] == v->id && vgic_is_loaded(v)) {
 		vgic_deliver_locked(v, b, intid);
 	} else if (b->cpu[n] < v->vm->cfg->vcpu_count) {
 		vgic_ask_locked(&v->vm->vcpu[b->cpu[n]]);
@@ -118,10 +119,11 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 	spin_unlock(&vgic->lock);
 }
 
-void vgic_line(struct vm *vm, uint32_t intid, bool high)
+void vgic_line(struct vcpu *v, uint32_t intid, bool high)
 {
+	struct vm *vm = v->vm;
 	struct vgic *vgic = &vm->arch.vgic;
-	struct vgic_bank *b = &vgic->spi[intid / 32 - 1];
+	struct vgic_bank *b = vgic_bank_of(v, intid);
 	uint32_t bit = BIT(intid % 32);
 	uint32_t target;
 

@@ -56,6 +56,9 @@ struct vgic_cpu {
 	uint8_t lr_source[VGIC_LRS];	/* GICv2 SGI */
 	uint8_t sgi_source[16];	/* GICv2: who has an SGI pending here, a bit each */
 	struct vgic_bank bank;	/* INTIDs 0..31 */
+	/* What the core's registers have while the vCPU is loaded. */
+	uint64_t lr[VGIC_LRS];	/* of lr_used */
+	uint64_t vmcr, apr[2], hcr_now;
 };
 
 struct vgic {
@@ -99,8 +102,8 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid);
 void vgic_sync(struct vcpu *v);
 /* HAZARD_IRQ: as vgic_sync, or less if only SGIs came. Own core. */
 void vgic_attend(struct vcpu *v);
-/* A line of an emulated device. Any core. */
-void vgic_line(struct vm *vm, uint32_t intid, bool high);
+/* A line of an emulated device; a private one is v's. Any core. */
+void vgic_line(struct vcpu *v, uint32_t intid, bool high);
 /* Raise an SGI on the vCPUs in `targets`, a bit each. Own core of v, the sender. */
 void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1);
 
@@ -116,6 +119,22 @@ enum verdict vgic_hrt_dir(struct vcpu *v, struct access *a);
 
 /* ICC_SGI1R_EL1, ICC_ASGI1R_EL1 (group1) or ICC_SGI0R_EL1 was written. Own core. */
 void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
+
+/* ---- On a core that several share ---- */
+
+/* v's registers of the GIC go to memory, and come back. Own core. */
+void vgic_save(struct vcpu *v);
+void vgic_load(struct vcpu *v);
+/* Its private twin `intid` is due, as it comes back: delivered, if it is not yet. Own core. */
+void vgic_load_irq(struct vcpu *v, uint32_t intid);
+/* As vgic_is_pending, in the cheapest way that will do. Own core. */
+bool vgic_has_work(struct vcpu *v);
+/* The physical SPI is the VM's. Boot core, once. */
+void vgic_own(const struct vm *vm, uint32_t intid);
+/* Who shall have a physical SPI, or NULL: nobody. */
+struct vcpu *vgic_target(uint32_t intid);
+/* The physical SPIs of which v is the target: off, or as the guest has them. Own core. */
+void vgic_mask(struct vcpu *v, bool masked);
 
 /* ---- Between the parts of the model; vgic.lock is held where it says so ---- */
 

@@ -10,6 +10,12 @@ static inline struct vgic_bank *vgic_bank_of(struct vcpu *v, uint32_t intid)
 	return intid < 32 ? &v->arch.vgic.bank : &v->vm->arch.vgic.spi[intid / 32 - 1];
 }
 
+/* Has the core v's registers? Own core, or it does not matter. */
+static inline bool vgic_is_loaded(const struct vcpu *v)
+{
+	return v->cpu->vcpu == v && v->state == VCPU_RUNNING;
+}
+
 /* Pending outside the list registers: by an edge or by software, or because its line is high. */
 static inline uint32_t vgic_bank_pending(const struct vgic_bank *b)
 {

@@ -46,6 +46,9 @@ static uint64_t gicr_typer(const struct vcpu *v)
 /* Physical enables follow what the guest asks of its twins. */
 static void twin_enable(struct vcpu *v, uint32_t first, uint32_t set, bool on)
 {
+	if (first == 0 && !vgic_is_loaded(v)) {
+		return;			/* vgic_load does it */
+	}
 	for (; set != 0; set &= set - 1) {
 		gic_enable(v->cpu->id, first + (uint32_t)__builtin_ctz(set), on);
 	}
@@ -56,6 +59,9 @@ static void twin_release(struct vcpu *v, struct vgic_bank *b, uint32_t first, ui
 {
 	set &= b->held;
 	b->held &= ~set;
+	if (first == 0 && !vgic_is_loaded(v)) {
+		return;			/* it is not active while v is away */
+	}
 	for (; set != 0; set &= set - 1) {
 		gic_deactivate(v->cpu->id, first + (uint32_t)__builtin_ctz(set));
 	}

@@ -63,7 +63,11 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 	}
 	spin_unlock(lock);
 	if ((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) & HAZARD_IRQ) == 0) {
-		gic_quick_sgi(v3, t->core, GIC_SGI_KICK);
+		if (LIKELY(t->arch.kick != 0)) {
+			gic_quick_call(v3, t->arch.kick);
+		} else {
+			sched_post(t);
+		}
 	}
 	return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which interrupts are whose, and the state they have after power-on. */
 #include <kizami/blob.h>
+#include <kizami/hcall.h>
 #include "arch.h"
 #include "gic.h"
 #include "vgic.h"
@@ -61,6 +62,7 @@ void vgic_init(struct vm *vm)
 		uint32_t intid = cfg->irq[i].intid;
 
 		vm->arch.vgic.spi[intid / 32 - 1].hw |= BIT(intid % 32);
+		vgic_own(vm, intid);
 	}
 	/* An HRT guest takes its console's interrupt from the hardware, set pending by us. */
 	if (cfg->level == KZ_HRT && cfg->console_intid >= GIC_PRIVATE) {
@@ -91,7 +93,7 @@ static void cpu_reset(struct vcpu *v)
 	*g = (struct vgic_cpu){ 0 };
 	g->bank.hw = hw;
 	targets_set(&g->bank, v->id);
-	g->bank.edge = BIT(GIC_SGIS) - 1;
+	g->bank.edge = (BIT(GIC_SGIS) - 1) | BIT(KZ_EVENT_INTID);
 	g->bank.enabled = gic.v3 ? 0 : BIT(GIC_SGIS) - 1;
 }
 
@@ -148,6 +150,7 @@ void vgic_reset_cpu(struct vcpu *v)
 	v->arch.vgic.lr_used = 0;
 	v->arch.vgic.bank.inlr = 0;
 	v->arch.vgic.hcr = GIC_HCR_EN;
+	v->arch.kick = v->cpu->sched.shared ? 0 : gic.sgi_value[v->cpu->id];
 	gic_hcr_write(GIC_HCR_EN);
 	/* What the core had of its twins went when it was parked; the guest's enables did not. */
 	v->arch.vgic.bank.latch &= ~v->arch.vgic.bank.held | v->arch.vgic.bank.active;

@@ -35,13 +35,15 @@ void arch_cpu_relax(void);
 
 /* Sleep until an interrupt wants this core, and handle it. Own core, no lock held. */
 void arch_cpu_wait(void);
+/* Handle an interrupt if one wants this core; true: one did. Own core, no lock held. */
+bool arch_cpu_poll(void);
 
 /* ---- Time: ticks of the system counter ---- */
 
 uint64_t arch_ticks(void);
 uint64_t arch_ticks_hz(void);
 
-/* Call hv_timer on this core in `ticks` from now; the last call counts. */
+/* Interrupt this core at `ticks`, so that it comes to sched_next; NEVER: not. */
 void arch_timer_arm(uint64_t ticks);
 
 /* ---- Memory ---- */
@@ -49,7 +51,7 @@ void arch_timer_arm(uint64_t ticks);
 /* The hypervisor's view of RAM that the blob names. */
 void *arch_ptr(pa_t at);
 
-/* Zero, or copy, and clean to the point of coherency; 64-byte multiples. */
+/* Zero (64-byte multiples), or copy, and clean to the point of coherency. */
 void arch_mem_zero(void *to, uint64_t size);
 void arch_mem_copy(void *to, const void *from, uint64_t size);
 
@@ -61,27 +63,36 @@ MUST_USE enum kz_err arch_vm_init(struct vm *vm);
 /* Interrupt state as after power-on; every vCPU is parked. */
 void arch_vm_reset(struct vm *vm);
 
-/* After it no vCPU of the VM gets further than its next fetch or access. Any core. */
-void arch_vm_revoke(struct vm *vm);
-/* Undo it. Every vCPU is parked. */
-void arch_vm_grant(struct vm *vm);
+/*
+ * After it no vCPU of the VM gets further than its next fetch or access. Any core.
+ * False undoes it; every vCPU is parked.
+ */
+void arch_vm_revoke(struct vm *vm, bool revoked);
 
 /* ---- vCPUs; own core only ---- */
 
 /* Registers as after power-on, at `entry` with `arg` as the only parameter. */
 void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg);
 
-/* The core is the hypervisor's again: nothing of the guest's wakes it. */
+/* v, which is loaded, goes: nothing of the guest's wakes the core. */
 void arch_vcpu_park(struct vcpu *v);
+
+/* Registers of v, which is loaded, go to memory. Returns when its timers want it; NEVER. */
+uint64_t arch_vcpu_save(struct vcpu *v);
+/* And come back; no other vCPU is loaded. */
+void arch_vcpu_load(struct vcpu *v);
+
+/* The physical interrupts that v is the target of: masked, or as the guest has them. */
+void arch_vcpu_mask(struct vcpu *v, bool masked);
+
+/* Values that the call in which v waits returns behind its error code. */
+void arch_vcpu_result(struct vcpu *v, uint64_t a, uint64_t b);
 
 /* Deliver what is pending: HAZARD_IRQ, and before the first entry. */
 void arch_vcpu_sync(struct vcpu *v);
 
 /* Go to the guest; the stack is left empty. */
 _Noreturn void arch_vcpu_enter(struct vcpu *v);
-
-/* Sleep for the guest until something is pending for it. */
-void arch_vcpu_standby(struct vcpu *v);
 
 uint64_t arch_vcpu_pc(const struct vcpu *v);
 
@@ -90,8 +101,8 @@ void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a);
 
 /* ---- Interrupts of emulated devices ---- */
 
-/* Drive the level-sensitive line `intid` of the VM. Any core. */
-void arch_irq_line(struct vm *vm, uint32_t intid, bool high);
+/* Drive the line `intid` of v's VM; a private one is v's own. Any core. */
+void arch_irq_line(struct vcpu *v, uint32_t intid, bool high);
 
 /* ---- The physical console ---- */
 
@@ -107,7 +118,6 @@ void arch_uart_notify(void);
 _Noreturn void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max);
 _Noreturn void hv_secondary(struct percpu *cpu);
 void hv_uart_irq(void);			/* the physical console has input */
-void hv_timer(void);			/* the timer of arch_timer_arm is due */
 _Noreturn void hv_panic(const char *fmt, ...) PRINTF(1, 2);	/* our own bug */
 
 #endif

@@ -26,6 +26,9 @@ void console_init(void);
  */
 void console_start(void);
 
+/* Serve the console rings; returns when to do so again. Console core, no lock held. */
+uint64_t console_poll(uint64_t now);
+
 /*
  * Room for `bytes` in the channel's ring? After a "no" to a PL011's VM,
  * pl011_room follows when half of the ring is free. One writer at a time (the

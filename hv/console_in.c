@@ -88,19 +88,19 @@ static bool ring_input(struct ring *r, uint8_t c)
 void console_start(void)
 {
 	if (polled) {
-		arch_timer_arm(arch_ticks_hz() / (1000 / POLL_MS));
+		arch_this_cpu()->sched.poll = 0;
 	}
 }
 
 /* Bound: the VMs. */
-void hv_timer(void)
+uint64_t console_poll(uint64_t now)
 {
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
 		if (rings[i].page != NULL) {
 			ring_drain(&rings[i], i);
 		}
 	}
-	console_start();
+	return now + arch_ticks_hz() / (1000 / POLL_MS);
 }
 
 /* ---- Input ---- */

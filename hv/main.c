@@ -3,6 +3,7 @@
 #include "arch.h"
 #include "blob.h"
 #include "console.h"
+#include "policy.h"
 
 /* Nothing to run: say why, and stay. */
 static _Noreturn void refuse(void)
@@ -45,7 +46,7 @@ static void check_tables(enum kz_err err, const char *whose)
 static void start_cores(const struct kz_cfg_machine *m)
 {
 	for (uint32_t i = 1; i < m->cpu_count; i++) {
-		if ((arch_cpu(i)->vcpu != NULL || i == m->console_cpu) &&
+		if ((arch_cpu(i)->sched.count != 0 || i == m->console_cpu) &&
 		    arch_cpu_start(i) != KZ_OK) {
 			hv_log("core %u: the firmware refuses PSCI CPU_ON", i);
 		}
@@ -62,6 +63,12 @@ void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max)
 		const struct kz_cfg_vm *vm = blob_vm(cfg, i);
 
 		check_tables(vm_init(&machine.vm[i], i, vm), vm->name);
+	}
+	for (uint32_t i = 0; i < cfg->machine.cpu_count; i++) {
+		if (!sched_init(arch_cpu(i))) {
+			hv_log("core %u: its servers are too much, and not proven", i);
+			refuse();
+		}
 	}
 	console_init();
 	for (uint32_t i = 0; i < machine.vm_count; i++) {

@@ -78,7 +78,7 @@ static NOINLINE void irq_update(struct vm *vm)
 	if (u->line != line) {
 		u->line = line;
 		if (vm->cfg->console_intid != 0) {
-			arch_irq_line(vm, vm->cfg->console_intid, line);
+			arch_irq_line(&vm->vcpu[0], vm->cfg->console_intid, line);
 		}
 	}
 }

@@ -47,6 +47,8 @@ struct sched {
 	uint64_t late;		/* of misses: those with budget left; 0 as long as we keep our word */
 	uint64_t last_miss, last_overrun;
 	uint32_t notify;	/* KZ_NOTIFY_ bits that the guest asked for */
+	bool masked;		/* its lines wait for a budget */
+	uint64_t *page;		/* its stolen time, in ns; NULL: the VM has none */
 };
 
 /* Of a core. */
@@ -62,17 +64,11 @@ struct sched_core {
 	uint64_t slice;		/* how much those without a server run at a stretch */
 	uint64_t poll;		/* the console's next turn; NEVER */
 	uint64_t limit;		/* sum of densities that servers may have, in 2^-32 */
+	uint64_t block;		/* the longest stretch with interrupts masked */
 	bool shared;
 	bool strict;		/* densities exceed the limit: who waits gives up its budget */
-	struct vcpu *guilty;	/* whose interrupt this is, while another executes */
-	uint64_t guilty_since;
+	struct vcpu *guilty;	/* whose interrupt this is; since then nothing is another's */
 };
-
-/* A vCPU of the configuration gets its slot. Boot core, once. */
-void sched_add(struct vcpu *v);
-
-/* All are added: what the core may promise. Boot core, once. */
-void sched_init(struct percpu *cpu);
 
 /*
  * Own core: charge, look into the inbox, do what is due, and choose. Returns the
@@ -89,6 +85,15 @@ void sched_wake(struct vcpu *v);
 
 /* v, which executes here, has done its job; sched_next follows. Own core. */
 void sched_job_done(struct vcpu *v);
+
+/*
+ * Charge v, which executes here, up to now. False: its budget is used up by that, and
+ * sched_next follows. Own core.
+ */
+MUST_USE bool sched_account(struct vcpu *v);
+
+/* v, which executes here, has got its first server: it begins now; sched_next follows. Own core. */
+void sched_serve_first(struct vcpu *v);
 
 /*
  * An interrupt of v, which does not execute, came while another vCPU did: from

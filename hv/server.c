@@ -5,14 +5,20 @@
 
 void server_set(struct server *s, uint64_t budget, uint64_t period, uint64_t deadline)
 {
-	s->budget = budget;
-	s->period = period;
-	s->deadline = deadline;
-	s->density = ticks_fraction(budget, deadline);
+	s->next.budget = budget;
+	s->next.period = period;
+	s->next.deadline = deadline;
 }
 
 void server_release(struct server *s, uint64_t at)
 {
+	if (s->next.period != 0) {
+		s->budget = s->next.budget;
+		s->period = s->next.period;
+		s->deadline = s->next.deadline;
+		s->density = ticks_fraction(s->budget, s->deadline);
+		s->next.period = 0;
+	}
 	s->release = at;
 	s->due = at + s->deadline;
 	s->left = (int64_t)s->budget + (s->left < 0 ? s->left : 0);

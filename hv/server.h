@@ -18,6 +18,9 @@ struct server {
 	uint64_t due;		/* release + deadline */
 	int64_t left;		/* of this period's budget; below 0: overdrawn, the next one pays */
 	bool told;		/* the miss of this period's deadline was told */
+	struct {
+		uint64_t budget, period, deadline;
+	} next;			/* parameters from the next release on; period 0: the same */
 };
 
 static inline bool server_is(const struct server *s)
@@ -25,7 +28,7 @@ static inline bool server_is(const struct server *s)
 	return s->period != 0;
 }
 
-/* Parameters change; the period that runs goes on. */
+/* Parameters from the next release on; the period that runs keeps its own. */
 void server_set(struct server *s, uint64_t budget, uint64_t period, uint64_t deadline);
 
 /* A period begins at `at` with a full budget, less what was overdrawn. */

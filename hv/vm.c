@@ -3,6 +3,7 @@
 
 #include "arch.h"
 #include "console.h"
+#include "policy.h"
 
 struct machine machine;
 
@@ -19,8 +20,7 @@ enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg)
 		v->vm = vm;
 		v->id = i;
 		v->cpu = arch_cpu(cfg->cpu[i]);
-		v->core = cfg->cpu[i];
-		v->cpu->vcpu = v;
+		sched_add(v);
 	}
 	return arch_vm_init(vm);
 }
@@ -31,9 +31,7 @@ static void vcpu_make_ready_locked(struct vcpu *v, uint64_t entry, uint64_t arg)
 	v->arg = arg;
 	v->vm->alive++;
 	__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
-	if (v->cpu != arch_this_cpu()) {
-		arch_cpu_kick(v->cpu->id);
-	}
+	sched_post(v);
 }
 
 static void vm_start_locked(struct vm *vm)
@@ -41,6 +39,8 @@ static void vm_start_locked(struct vm *vm)
 	__atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELAXED);
 	vm->fresh = true;
+	vm->load_region = 0;
+	vm->load_at = 0;
 	vcpu_make_ready_locked(&vm->vcpu[0], vm->cfg->entry, vm->cfg->arg);
 }
 
@@ -70,7 +70,7 @@ void vm_halt(struct vm *vm, bool restart)
 		}
 		/* Cores that take no interrupt of ours lose their memory instead. */
 		if (others && vm->cfg->level == KZ_HRT) {
-			arch_vm_revoke(vm);
+			arch_vm_revoke(vm, true);
 		}
 	}
 	spin_unlock(&vm->lock);
@@ -88,7 +88,7 @@ static void report_restart(const struct vm *vm)
 static void vm_stopped_locked(struct vm *vm)
 {
 	if (vm->cfg->level == KZ_HRT) {
-		arch_vm_grant(vm);
+		arch_vm_revoke(vm, false);
 	}
 	__atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&running, 1, __ATOMIC_RELAXED);
@@ -103,7 +103,9 @@ void vcpu_off(struct vcpu *v)
 	struct vm *vm = v->vm;
 	bool ended, again;
 
-	arch_vcpu_park(v);
+	if (v->state == VCPU_RUNNING) {
+		arch_vcpu_park(v);
+	}
 	spin_lock(&vm->lock);
 	__atomic_store_n(&v->state, VCPU_OFF, __ATOMIC_RELAXED);
 	__atomic_store_n(&v->hazard, 0, __ATOMIC_RELAXED);
@@ -147,8 +149,8 @@ void vcpu_hazard(struct vcpu *v, uint32_t bits)
 {
 	uint32_t before = __atomic_fetch_or(&v->hazard, bits, __ATOMIC_RELEASE);
 
-	if ((before & bits) != bits && v->cpu != arch_this_cpu()) {
-		arch_cpu_kick(v->cpu->id);
+	if ((before & bits) != bits) {
+		sched_post(v);
 	}
 }
 
@@ -157,104 +159,105 @@ struct vcpu *vcpu_work(struct vcpu *v)
 	uint32_t bits = __atomic_exchange_n(&v->hazard, 0, __ATOMIC_ACQUIRE);
 
 	if ((bits & (HAZARD_STOP | HAZARD_OFF)) != 0) {
-		vcpu_off(v);
+		__atomic_fetch_or(&v->hazard, bits, __ATOMIC_RELAXED);
 		vcpu_run(v->cpu);
 	}
 	if ((bits & HAZARD_IRQ) != 0) {
 		arch_vcpu_sync(v);
 	}
-	return v;
-}
-
-/* ---- Memory of a VM that starts ---- */
-
-/* Zero [from, to) of a region. */
-static void scrub(const struct kz_cfg_region *r, uint64_t from, uint64_t to)
-{
-	if (from < to) {
-		arch_mem_zero(arch_ptr(pa(r->pa + (from - r->ipa))), to - from);
+	if ((bits & HAZARD_SCHED) != 0) {
+		arch_cpu_kick(v->cpu->id);	/* another may run: as its interrupt does it */
 	}
-}
-
-/* The first load at or behind `at` in the region, or NULL. Bound: the loads. */
-static const struct kz_cfg_load *next_load(const struct kz_cfg_vm *cfg,
-					   const struct kz_cfg_region *r, uint64_t at)
-{
-	const struct kz_cfg_load *next = NULL;
-
-	for (uint32_t i = 0; i < cfg->load_count; i++) {
-		const struct kz_cfg_load *l = &cfg->load[i];
-
-		if (l->ipa >= at && l->ipa - r->ipa < r->size &&
-		    (next == NULL || l->ipa < next->ipa)) {
-			next = l;
-		}
-	}
-	return next;
-}
-
-/* What was there goes, the images come: pages that no load fills are zeroed. */
-static void region_load(const struct kz_cfg_vm *cfg, const struct kz_cfg_region *r)
-{
-	const char *blob = (const char *)machine.cfg;
-	const uint64_t line = 64;
-	uint64_t at = r->ipa;
-
-	/* Bound: the loads. */
-	for (const struct kz_cfg_load *l = next_load(cfg, r, at); l != NULL;
-	     l = next_load(cfg, r, at)) {
-		uint64_t size = (l->size + line - 1) & ~(line - 1);
-
-		scrub(r, at & ~(line - 1), l->ipa & ~(line - 1));
-		arch_mem_copy(arch_ptr(pa(r->pa + (l->ipa - r->ipa))), blob + l->offset, size);
-		at = l->ipa + size;
-	}
-	scrub(r, at, r->ipa + r->size);
-}
-
-static void vm_load(struct vm *vm)
-{
-	const struct kz_cfg_vm *cfg = vm->cfg;
-
-	for (uint32_t i = 0; i < cfg->region_count; i++) {
-		if (cfg->region[i].type == KZ_REGION_RAM) {
-			region_load(cfg, &cfg->region[i]);
-		}
-	}
-	arch_vm_reset(vm);
-	pl011_reset(vm);
-	console_ring_reset(vm->id);
-	vm->fresh = false;
-}
-
-/* Wait until the core's vCPU is to start, and make it so. */
-static struct vcpu *vcpu_wait(struct percpu *cpu)
-{
-	struct vcpu *v = cpu->vcpu;
-
-	/* Bound: none; a core without work sleeps here. */
-	while (v == NULL || __atomic_load_n(&v->state, __ATOMIC_ACQUIRE) != VCPU_READY) {
-		arch_cpu_wait();
-	}
-	if (v->vm->fresh) {
-		vm_load(v->vm);
-	}
-	arch_vcpu_reset(v, v->entry, v->arg);
-	__atomic_store_n(&v->state, VCPU_RUNNING, __ATOMIC_RELAXED);
-	arch_vcpu_sync(v);
 	return v;
 }
 
 void vcpu_run(struct percpu *cpu)
 {
-	struct vcpu *v = vcpu_wait(cpu);
+	arch_vcpu_enter(sched_next(cpu));
+}
 
-	/* Bound: none; a turn for each start that a stop overtook. */
-	while ((__atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE) & (HAZARD_STOP | HAZARD_OFF)) != 0) {
-		vcpu_off(v);
-		v = vcpu_wait(cpu);
+void vcpu_reset(struct vcpu *v)
+{
+	arch_vcpu_reset(v, v->entry, v->arg);
+	__atomic_store_n(&v->state, VCPU_RUNNING, __ATOMIC_RELAXED);
+	arch_vcpu_sync(v);
+}
+
+/* ---- Memory of a VM that starts ---- */
+
+/* What is done between two looks at interrupts. */
+#define LOAD_STEP	0x4000u
+
+/* Copy what the load has of [at, at + size) of the region. Returns how much that is. */
+static uint64_t copy(const struct kz_cfg_region *r, uint64_t at, uint64_t size,
+		     const struct kz_cfg_load *l)
+{
+	const char *from = (const char *)machine.cfg + l->offset;
+	uint64_t begin = l->ipa - r->ipa;	/* in the region, or beyond its size */
+	uint64_t stop = min_u64(begin + l->size, at + size);
+	uint64_t first = begin > at ? begin : at;
+
+	if (begin >= r->size || first >= stop) {
+		return 0;
 	}
-	arch_vcpu_enter(v);
+	arch_mem_copy(arch_ptr(pa(r->pa + first)), from + (first - begin), stop - first);
+	return stop - first;
+}
+
+/* What was there goes, the images come. Bound: the loads, twice. */
+static void step(const struct kz_cfg_vm *cfg, const struct kz_cfg_region *r, uint64_t at)
+{
+	uint64_t size = min_u64(LOAD_STEP, r->size - at);
+	const struct kz_cfg_load *end = &cfg->load[cfg->load_count];
+	uint64_t done = 0;
+
+	for (const struct kz_cfg_load *l = cfg->load; l != end && done < size; l++) {
+		uint64_t n = copy(r, at, size, l);
+
+		if (done == 0 && n != 0 && n != size) {		/* a part: the rest is zero */
+			arch_mem_zero(arch_ptr(pa(r->pa + at)), size);
+			(void)copy(r, at, size, l);
+		}
+		done += n;
+	}
+	if (done == 0) {
+		arch_mem_zero(arch_ptr(pa(r->pa + at)), size);
+	}
+}
+
+/* The next step; false when all is loaded. */
+static bool load_next(struct vm *vm)
+{
+	const struct kz_cfg_vm *cfg = vm->cfg;
+
+	for (; vm->load_region < cfg->region_count; vm->load_region++) {
+		const struct kz_cfg_region *r = &cfg->region[vm->load_region];
+
+		if (r->type == KZ_REGION_RAM && vm->load_at < r->size) {
+			step(cfg, r, vm->load_at);
+			vm->load_at += LOAD_STEP;
+			return true;
+		}
+		vm->load_at = 0;
+	}
+	return false;
+}
+
+void vm_load(struct vm *vm)
+{
+	bool more;
+
+	/* Bound: the VM's memory, in steps; an interrupt ends it. */
+	do {
+		more = load_next(vm);
+	} while (more && !arch_cpu_poll());
+	if (!more) {
+		vm->epoch = arch_ticks();
+		arch_vm_reset(vm);
+		pl011_reset(vm);
+		console_ring_reset(vm->id);
+		vm->fresh = false;
+	}
 }
 
 /* ---- Faults ---- */

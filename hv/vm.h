@@ -7,6 +7,7 @@
 #include <arch_types.h>		/* struct arch_vm, struct arch_vcpu, struct arch_percpu */
 #include "exit.h"
 #include "pl011.h"
+#include "sched.h"
 #include "spinlock.h"
 #include "types.h"
 
@@ -24,6 +25,7 @@ enum vcpu_state { VCPU_OFF, VCPU_READY, VCPU_RUNNING };
 #define HAZARD_IRQ	BIT(0)		/* interrupt state changed elsewhere */
 #define HAZARD_STOP	BIT(1)		/* its VM stops */
 #define HAZARD_OFF	BIT(2)		/* it switches itself off */
+#define HAZARD_SCHED	BIT(3)		/* its core's inbox is not empty */
 
 /* A line of its own: another core's writes to its neighbour don't slow it. */
 struct vcpu {
@@ -31,11 +33,11 @@ struct vcpu {
 	struct vm *vm;
 	struct percpu *cpu;		/* the core it lives on, for good */
 	uint32_t id;			/* index in its VM */
-	uint32_t core;			/* cpu->id */
 	uint32_t hazard;		/* atomic */
 	/* atomic; OFF -> READY under vm->lock, the rest by its core */
 	enum vcpu_state state;
 	uint64_t entry, arg;		/* of the start that READY asks for */
+	struct sched sched;
 	uint64_t exits[EXIT_CLASSES];	/* written by its core only */
 };
 
@@ -54,7 +56,10 @@ struct vm {
 	struct spinlock lock;		/* state, alive, then_start, vCPU starts */
 	uint32_t alive;			/* vCPUs that are not VCPU_OFF */
 	bool then_start;
-	bool fresh;			/* vCPU 0 loads the memory before it starts */
+	bool fresh;			/* vCPU 0 loads the memory before it starts: */
+	uint32_t load_region;		/* where it is, */
+	uint64_t load_at;		/* as an offset in the region */
+	uint64_t epoch;			/* ticks when its virtual counter was 0 */
 	bool fault_reported;
 	uint64_t faults;		/* atomic */
 	uint32_t restarts;
@@ -63,12 +68,12 @@ struct vm {
 	struct vcpu vcpu[KZ_VCPUS_MAX];
 };
 
-/* What a core owns. Other cores read id and vcpu; the rest is private. */
+/* What a core owns. Other cores read id and sched.slot, and write sched.inbox. */
 struct percpu {
 	struct arch_percpu arch;
 	uint32_t id;			/* index into the blob's machine.mpidr */
-	/* the vCPU that lives here, or NULL; set before the core starts */
-	struct vcpu *vcpu;
+	struct vcpu *vcpu;		/* whose registers the core has, or NULL */
+	struct sched_core sched;
 };
 
 /* The machine, as the blob says it, and its VMs; constant after boot. */
@@ -125,13 +130,22 @@ void vcpu_hazard(struct vcpu *v, uint32_t bits);
 
 /*
  * Carry out the hazards of `v`, which has just left its guest. Returns it, or
- * does not return if it stops: then the core waits and enters a guest anew.
- * Own core; the stack holds nothing that is needed.
+ * does not return if it stops: then the core looks for another. Own core; the
+ * stack holds nothing that is needed.
  */
 struct vcpu *vcpu_work(struct vcpu *v);
 
-/* Wait until a vCPU of this core is ready, make it so, and enter it. Own core. */
+/* Enter whatever vCPU of this core is to run, now or later. Own core. */
 _Noreturn void vcpu_run(struct percpu *cpu);
+
+/* The start that v->state READY asks for: registers as after reset. Own core, v is loaded. */
+void vcpu_reset(struct vcpu *v);
+
+/*
+ * Load the memory of a VM that starts, until an interrupt wants the core; when all is loaded it
+ * is `fresh` no more. Core of vCPU 0.
+ */
+void vm_load(struct vm *vm);
 
 /*
  * An access that nobody answers: counts it, reports the first one of the VM,

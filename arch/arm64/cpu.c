@@ -118,7 +118,7 @@ void arch_machine_off(void)
 
 void arch_cpu_kick(uint32_t cpu)
 {
-	gic_sgi(cpu, GIC_SGI_KICK);
+	gic_sgi(cpu, arch_cpu(cpu)->sched.shared ? GIC_SGI_SCHED : GIC_SGI_KICK);
 }
 
 void arch_cpu_relax(void)
@@ -135,6 +135,16 @@ void arch_cpu_wait(void)
 	trap_irq_el2(cpu);
 }
 
+bool arch_cpu_poll(void)
+{
+	bool pending = read_isr_el1() != 0;
+
+	if (pending) {
+		trap_irq_el2(arch_this_cpu());
+	}
+	return pending;
+}
+
 uint64_t arch_ticks(void)
 {
 	isb();			/* the counter is not read early (DDI 0487 D12.1.2) */
@@ -148,7 +158,7 @@ uint64_t arch_ticks_hz(void)
 
 void arch_timer_arm(uint64_t ticks)
 {
-	write_cnthp_cval_el2(arch_ticks() + ticks);
-	write_cnthp_ctl_el2(1);		/* ENABLE (D19.12.2) */
-	isb();
+	write_cnthp_cval_el2(ticks);
+	write_cnthp_ctl_el2(ticks != NEVER);	/* ENABLE (D19.12.2) */
+	isb();			/* the line as it will be before the core sleeps, or polls it */
 }

@@ -159,7 +159,9 @@ void arch_mem_copy(void *to, const void *from, uint64_t size)
 	uint64_t *d = to;
 	const uint64_t *s = from;
 
-	for (uint64_t i = 0; i < size / 8; i += 8) {
+	uint64_t i;
+
+	for (i = 0; i + 8 <= size / 8; i += 8) {
 		uint64_t a = s[i], b = s[i + 1], c = s[i + 2], e = s[i + 3];
 
 		d[i] = a;
@@ -173,6 +175,11 @@ void arch_mem_copy(void *to, const void *from, uint64_t size)
 		d[i + 7] = e;
 		dc_civac((uint64_t)(d + i));
 	}
+	if (i * 8 != size) {
+		__builtin_memcpy(d + i, s + i, size - i * 8);
+		dc_civac((uint64_t)(d + i));
+	}
+	dc_civac((uint64_t)to + size - 1);	/* where `to` begins within a line */
 	dsb_sy();	/* the copy at the point of coherency before a guest runs it uncached */
 	ic_ialluis();
 	dsb_ish();	/* no stale instruction before the guest's first fetch */

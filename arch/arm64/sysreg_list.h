@@ -4,6 +4,7 @@
 SYSREG_READ(midr_el1, "midr_el1")
 SYSREG_READ(mpidr_el1, "mpidr_el1")
 SYSREG_READ(cntpct_el0, "cntpct_el0")
+SYSREG_READ(isr_el1, "isr_el1")
 SYSREG_READ(cntfrq_el0, "cntfrq_el0")
 SYSREG_READ(ctr_el0, "ctr_el0")
 SYSREG_READ(dczid_el0, "dczid_el0")

@@ -10,6 +10,7 @@
 #include "sysreg.h"
 #include "vectors.h"
 #include "vgic.h"
+#include "vgic_bank.h"
 
 #define FSC_PERMISSION	0x0cu		/* bits 5:2 of the fault status code */
 #define PAR_FAILED	BIT64(0)
@@ -17,6 +18,10 @@
 #define HCR_VSE		BIT64(8)
 #define HCR_TWI		BIT64(13)
 #define EC_WFX		0x01u
+#define EC_FP		0x07u
+/* ISS of EC 0x18 without direction and Rt: op0 21:20, op2 19:17, op1 16:14, CRn 13:10, CRm 4:1 */
+#define ISS_MDSCR	(2u << 20 | 2u << 17 | 2u << 1)
+#define ISS_OSLSR	(2u << 20 | 4u << 17 | 1u << 10 | 1u << 1)
 
 void trap_init_cpu(void)
 {
@@ -30,14 +35,78 @@ static void skip(uint64_t esr)
 	write_elr_el2(read_elr_el2() + ((esr & ESR_IL) != 0 ? 4 : 2));
 }
 
+struct vcpu *sched_exit(struct vcpu *v)
+{
+	return sched_next(v->cpu);
+}
+
 struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)
 {
-	if ((esr & HVC_IMM) == 0) {
-		smccc_call(v);
-	} else {
+	if ((esr & HVC_IMM) != 0) {
 		v->arch.x[0] = (uint64_t)PSCI_NOT_SUPPORTED;
+	} else if (smccc_call(v)) {
+		if (v->arch.kick != 0 && v->cpu->sched.shared) {	/* since this call */
+			v->arch.kick = 0;
+			vcpu_share(v);
+		}
+		return trap_sched(v);
 	}
 	return trap_finish(v);
+}
+
+bool vcpu_wait(struct vcpu *v)
+{
+	if (v->hazard != 0 || vgic_has_work(v)) {
+		return false;
+	}
+	sched_block(v);
+	return true;
+}
+
+/* WFI. An HRT guest's: from here on it sleeps by itself, if it can be woken. */
+static struct vcpu *wait(struct vcpu *v, uint64_t esr)
+{
+	v->exits[EXIT_WFX]++;
+	if (!v->vm->arch.hrt) {
+		skip(esr);
+		return vcpu_wait(v) ? sched_next(v->cpu) : trap_finish(v);
+	}
+	if (gic_doze_lent(v->cpu->id)) {
+		skip(esr);
+	} else {
+		write_hcr_el2(read_hcr_el2() & ~HCR_TWI);
+	}
+	return trap_finish(v);
+}
+
+/*
+ * Breakpoints and watchpoints, on a shared core: there are none (docs/caveats.md); single step and
+ * the like are the guest's, switched with it. False: not such a register.
+ */
+static bool debug_access(struct vcpu *v, uint32_t iss)
+{
+	uint32_t reg = iss & 0x3ffc1e & ~(31u << 5);
+	uint32_t rt = iss >> 5 & 31;
+	uint64_t value = 0;
+
+	if (iss >> 20 != 2 || !v->cpu->sched.shared) {
+		return false;
+	}
+	if ((iss & 1) == 0) {
+		if (reg == ISS_MDSCR) {
+			write_mdscr_el1(v->arch.x[rt]);
+		}
+		return true;
+	}
+	if (reg == ISS_MDSCR) {
+		value = read_mdscr_el1();
+	} else if (reg == ISS_OSLSR) {
+		value = 8;			/* implemented, unlocked */
+	}
+	if (rt != 31) {
+		v->arch.x[rt] = value;
+	}
+	return true;
 }
 
 /* ---- Aborts ---- */
@@ -154,7 +223,8 @@ static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 		a.addr = fault_ipa(esr, read_far_el2());
 		return bad_access(v, &a, UNKNOWN);
 	case EC_SYSREG:
-		if (sysreg_access(v, (uint32_t)esr) == DONE) {
+		if (debug_access(v, (uint32_t)esr & 0x1ffffff) ||
+		    sysreg_access(v, (uint32_t)esr) == DONE) {
 			v->exits[EXIT_SYSREG]++;
 			skip(esr);
 			break;
@@ -162,14 +232,10 @@ static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 		v->exits[EXIT_UNDEF]++;
 		inject_undef();
 		break;
-	/* an HRT guest's; from here on it sleeps by itself, if it can be woken */
 	case EC_WFX:
-		v->exits[EXIT_WFX]++;
-		if (gic_doze_lent(v->cpu->id)) {
-			skip(esr);
-		} else {
-			write_hcr_el2(read_hcr_el2() & ~HCR_TWI);
-		}
+		return wait(v, esr);
+	case EC_FP:			/* another vCPU's registers are there */
+		fp_take(v);
 		break;
 	default:		/* something that this VM's processor does not have */
 		v->exits[EXIT_UNDEF]++;
@@ -211,8 +277,7 @@ static enum exit_class own_irq(uint32_t iar, uint32_t intid)
 
 	gic_dir(iar);
 	if (intid == m->htimer_intid) {
-		write_cnthp_ctl_el2(0);		/* the line is a level */
-		hv_timer();
+		write_cnthp_ctl_el2(0);		/* the line is a level; sched_next follows */
 	} else if (intid == m->uart_intid) {
 		hv_uart_irq();
 	} else if (intid == m->maint_intid) {
@@ -243,13 +308,26 @@ static struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
 struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
 {
 	uint32_t intid = iar & INTID;
+	struct vcpu *t;
 
-	if (!vgic_has_twin(v, intid)) {
-		return other_irq(v, iar);
+	if (vgic_has_twin(v, intid)) {
+		v->exits[EXIT_IRQ]++;
+		vgic_hw_irq(v, intid);
+		return trap_finish(v);
 	}
-	v->exits[EXIT_IRQ]++;
-	vgic_hw_irq(v, intid);
-	return trap_finish(v);
+	t = vgic_target(intid);
+	if (t != NULL && t->cpu == v->cpu) {
+		t->exits[EXIT_IRQ]++;
+		sched_blame(t, arch_ticks());
+		vgic_hw_irq(t, intid);
+		return trap_sched(v);
+	}
+	if (intid == machine.cfg->machine.htimer_intid || intid == GIC_SGI_SCHED) {
+		v->exits[EXIT_KICK]++;
+		(void)own_irq(iar, intid);
+		return trap_sched(v);
+	}
+	return other_irq(v, iar);
 }
 
 struct vcpu *trap_kick_long(struct vcpu *v)
@@ -262,13 +340,18 @@ void trap_irq_el2(struct percpu *cpu)
 {
 	uint32_t iar = gic_ack();
 	uint32_t intid = iar & INTID;
+	struct vcpu *v;
 
 	if (intid >= GIC_SPURIOUS) {
 		return;
 	}
 	gic_eoi(iar);
-	if (cpu->vcpu != NULL && vgic_has_twin(cpu->vcpu, intid)) {
-		vgic_hw_irq(cpu->vcpu, intid);
+	v = intid < GIC_PRIVATE ? cpu->vcpu : vgic_target(intid);
+	if (v != NULL && v->cpu == cpu && vgic_has_twin(v, intid)) {
+		vgic_hw_irq(v, intid);
+		if (vgic_is_loaded(v)) {
+			sched_wake(v);
+		}
 	} else {
 		(void)own_irq(iar, intid);
 	}

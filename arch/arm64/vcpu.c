@@ -30,6 +30,8 @@
 #define CPTR_GUEST	0x1033ffull	/* RES1; TTA: no trace unit; FP and SIMD are the guest's */
 #define MDCR_TPMCR	BIT64(5)
 #define MDCR_TPM	BIT64(6)
+#define MDCR_TDA	BIT64(9)
+#define MDCR_TDOSA	BIT64(10)
 #define MDCR_TDRA	BIT64(11)
 #define MDCR_HPMD	BIT64(17)
 /* EL1PCTEN, EL1PCEN: counter and physical timer untrapped */
@@ -49,11 +51,15 @@ enum kz_err arch_vm_init(struct vm *vm)
 void arch_vm_reset(struct vm *vm)
 {
 	vgic_reset(vm);
-	vm->arch.cntvoff = arch_ticks();
+	vm->arch.cntvoff = vm->epoch;
 }
 
-void arch_vm_revoke(struct vm *vm)
+void arch_vm_revoke(struct vm *vm, bool revoked)
 {
+	if (!revoked) {
+		s2_grant(vm);
+		return;
+	}
 	s2_revoke(vm);
 	/* Who sleeps makes no access: it is woken to make one. */
 	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
@@ -61,11 +67,6 @@ void arch_vm_revoke(struct vm *vm)
 			gic_wake_lent(vm->vcpu[i].cpu->id);
 		}
 	}
-}
-
-void arch_vm_grant(struct vm *vm)
-{
-	s2_grant(vm);
 }
 
 static void reset_el1(void)
@@ -151,22 +152,38 @@ static uint64_t mdcr_of(const struct vm *vm)
 	return vm->arch.hrt ? mdcr : mdcr | MDCR_TPM | MDCR_TPMCR;
 }
 
+void vcpu_load_el2(const struct vcpu *v)
+{
+	write_vttbr_el2(v->vm->arch.vttbr);
+	write_vmpidr_el2(vgic_affinity(v) | BIT64(31));		/* RES1 */
+	write_cptr_el2(CPTR_GUEST | fp_trap_bit(v));
+	write_cntvoff_el2(v->vm->arch.cntvoff);
+}
+
+/* Others want the core while it waits; breakpoints are not switched (trap.c). */
+void vcpu_share(const struct vcpu *v)
+{
+	(void)v;
+	write_hcr_el2(read_hcr_el2() | HCR_TWI);
+	write_mdcr_el2(read_mdcr_el2() | MDCR_TDA | MDCR_TDOSA);
+}
+
 static void reset_el2(const struct vcpu *v)
 {
 	uint64_t parange = read_id_aa64mmfr0_el1() & 0xf;
 	bool hrt = v->vm->arch.hrt;
 
 	write_vtcr_el2(VTCR_BASE | (parange < 5 ? parange : 5) << 16);
-	write_vttbr_el2(v->vm->arch.vttbr);
 	/* An HRT guest's WFI traps until it is one that we can end: trap.c. */
 	write_hcr_el2(HCR_GUEST | (hrt ? HCR_TWI : HCR_IMO | HCR_FMO));
 	write_vpidr_el2(read_midr_el1());
-	write_vmpidr_el2(vgic_affinity(v) | BIT64(31));		/* RES1 */
-	write_cptr_el2(CPTR_GUEST);
 	write_hstr_el2(0);
 	write_mdcr_el2(mdcr_of(v->vm));
 	write_cnthctl_el2(CNTHCTL_GUEST);
-	write_cntvoff_el2(v->vm->arch.cntvoff);
+	vcpu_load_el2(v);
+	if (v->cpu->sched.shared) {
+		vcpu_share(v);
+	}
 }
 
 /* The core's interrupt interface: an HRT guest gets the physical one. */
@@ -198,6 +215,7 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 	reset_el1();
 	reset_debug();
 	reset_gic(v);
+	fp_release(v);
 	fp_clear();
 	write_elr_el2(entry);
 	write_spsr_el2(SPSR_EL1H);
@@ -210,6 +228,9 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 
 void arch_vcpu_park(struct vcpu *v)
 {
+	if (v->cpu->arch.fp == v) {
+		v->cpu->arch.fp = NULL;
+	}
 	reset_timers();
 	if (v->vm->arch.hrt) {
 		/* An SGI to a core that sleeps here would be for us. */
@@ -219,6 +240,20 @@ void arch_vcpu_park(struct vcpu *v)
 		vgic_park(v);
 	}
 	gic_init_cpu(v->cpu->id);
+	v->cpu->arch.ppis = 0;
+}
+
+void arch_vcpu_mask(struct vcpu *v, bool masked)
+{
+	if (!v->vm->arch.hrt) {
+		vgic_mask(v, masked);
+	}
+}
+
+void arch_vcpu_result(struct vcpu *v, uint64_t a, uint64_t b)
+{
+	v->arch.x[1] = a;
+	v->arch.x[2] = b;
 }
 
 void arch_vcpu_sync(struct vcpu *v)
@@ -239,7 +274,7 @@ uint64_t arch_vcpu_pc(const struct vcpu *v)
 	return read_elr_el2();
 }
 
-void arch_vcpu_standby(struct vcpu *v)
+void vcpu_standby(struct vcpu *v)
 {
 	if (!v->vm->arch.hrt && vgic_is_pending(v)) {
 		return;
@@ -252,10 +287,10 @@ void arch_vcpu_standby(struct vcpu *v)
 	wfi();
 }
 
-void arch_irq_line(struct vm *vm, uint32_t intid, bool high)
+void arch_irq_line(struct vcpu *v, uint32_t intid, bool high)
 {
-	if (!vm->arch.hrt) {
-		vgic_line(vm, intid, high);
+	if (!v->vm->arch.hrt) {
+		vgic_line(v, intid, high);
 	} else if (high) {
 		gic_set_pending(intid);
 	}

@@ -143,6 +143,7 @@ exit_abort:
 exit_long:
 	save_rest
 	bl	trap_sync
+exit_all:
 	mov	sp, x0
 	restore_rest
 	restore_short
@@ -166,6 +167,13 @@ vcpu_enter:
 smc_call:
 	smc	#0
 	ret
+
+	/* x0 = the vCPU that left; SP is as the vector had it, x18 to x29 are the guest's. */
+	.global trap_sched
+trap_sched:
+	save_rest
+	bl	sched_exit
+	b	exit_all
 
 	/* void fp_clear(void): nothing of an earlier owner's is left in the FP registers. */
 	slot_bug 6
@@ -195,3 +203,41 @@ fp_clear:
 	slot	13, trap_irq
 	slot	14, trap_irq
 	slot	15, trap_serror
+
+
+	/* void fp_save(uint64_t *to), fp_load(const uint64_t *from): v0 to v31, FPCR, FPSR. */
+	.macro	fp_pairs op
+	\op	q0, q1, [x0]
+	\op	q2, q3, [x0, #32]
+	\op	q4, q5, [x0, #64]
+	\op	q6, q7, [x0, #96]
+	\op	q8, q9, [x0, #128]
+	\op	q10, q11, [x0, #160]
+	\op	q12, q13, [x0, #192]
+	\op	q14, q15, [x0, #224]
+	\op	q16, q17, [x0, #256]
+	\op	q18, q19, [x0, #288]
+	\op	q20, q21, [x0, #320]
+	\op	q22, q23, [x0, #352]
+	\op	q24, q25, [x0, #384]
+	\op	q26, q27, [x0, #416]
+	\op	q28, q29, [x0, #448]
+	\op	q30, q31, [x0, #480]
+	.endm
+
+	.text
+	.global fp_save, fp_load
+fp_save:
+	fp_pairs stp
+	mrs	x1, fpcr
+	mrs	x2, fpsr
+	str	x1, [x0, #512]
+	str	x2, [x0, #520]
+	ret
+fp_load:
+	fp_pairs ldp
+	ldr	x1, [x0, #512]
+	ldr	x2, [x0, #520]
+	msr	fpcr, x1
+	msr	fpsr, x2
+	ret

@@ -27,6 +27,14 @@ _Noreturn void trap_bug(uint64_t vector);
 _Noreturn void vcpu_enter(struct vcpu *v);
 uint64_t smc_call(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void fp_clear(void);
+void fp_save(uint64_t *to);
+void fp_load(const uint64_t *from);
+/*
+ * Another vCPU may go on than v, which left. Reached by a jump only, in the tail of what a vector
+ * calls: C has put back the registers that are the guest's (the build checks that).
+ */
+struct vcpu *trap_sched(struct vcpu *v);
+struct vcpu *sched_exit(struct vcpu *v);	/* what it calls */
 
 /* head.S: called on the way up. */
 uint64_t boot_map(uint64_t image_pa);

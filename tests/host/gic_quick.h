@@ -6,7 +6,7 @@
 #include <assert.h>
 #include "gic.h"
 
-static inline void gic_quick_sgi(bool v3, uint32_t cpu, uint32_t intid)
+static inline void gic_quick_call(bool v3, uint64_t value)
 {
 	assert(v3 == gic.v3);
 	gic_sgi(cpu, intid);

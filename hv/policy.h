@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Real time as the guest and the configuration see it: what is promised, what a
+ * miss leads to, and the calls of include/kizami/hcall.h.
+ */
+#ifndef HV_POLICY_H
+#define HV_POLICY_H
+
+#include "vm.h"
+
+/* A vCPU of the configuration gets its slot on its core. Boot core, once. */
+void sched_add(struct vcpu *v);
+
+/*
+ * All vCPUs are added: what the core may promise. False: its servers are too much
+ * for the sufficient test, and kzc has not proven them. Boot core, once.
+ */
+MUST_USE bool sched_init(struct percpu *cpu);
+
+/* A deadline was missed, or a budget used up (KZ_NOTIFY_ bit). Own core. */
+void policy_event(struct vcpu *v, uint32_t what);
+
+/* The period that job_done waited for has begun: its results. Own core. */
+void policy_released(struct vcpu *v);
+
+/* sched.stolen grew: an unmodified guest's page says so (DEN0057). Own core. */
+void policy_stolen(struct vcpu *v);
+
+/*
+ * A call of the vendor-specific hypervisor range or of paravirtualized time: x[0]
+ * is the function, x[1] to x[3] arguments, and results. True: sched_next follows.
+ * Own core of v, the caller.
+ */
+MUST_USE bool policy_call(struct vcpu *v, uint64_t *x);
+
+#endif

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched.h"
+
+#include <kizami/hcall.h>
+#include "arch.h"
+#include "console.h"
+#include "policy.h"
+
+/* ---- Sets and events ---- */
+
+static bool has_server(const struct vcpu *v)
+{
+	return server_is(&v->sched.server);
+}
+
+static void set_event(struct vcpu *v, uint64_t at)
+{
+	struct sched_core *c = &v->cpu->sched;
+
+	v->sched.event = at;
+	c->timed = at != NEVER ? c->timed | v->sched.bit : c->timed & ~v->sched.bit;
+}
+
+/* While a job is not done: its deadline, then its period's end. */
+static uint64_t job_event(const struct server *s)
+{
+	return s->told ? s->release + s->period : s->due;
+}
+
+static void take_out(struct vcpu *v)
+{
+	struct sched_core *c = &v->cpu->sched;
+
+	c->edf &= ~v->sched.bit;
+	c->fair &= ~v->sched.bit;
+	if (c->current == v) {
+		c->current = NULL;
+	}
+}
+
+/* Lines of v fire, or wait until it has a budget again. */
+static void mask(struct vcpu *v, bool masked)
+{
+	if (v->sched.masked != masked) {
+		v->sched.masked = masked;
+		arch_vcpu_mask(v, masked);
+	}
+}
+
+static void make_ready(struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+	struct sched_core *c = &v->cpu->sched;
+
+	s->state = SCHED_READY;
+	if (has_server(v)) {
+		c->edf |= s->bit;
+		set_event(v, job_event(&s->server));
+	} else {
+		c->fair |= s->bit;
+		set_event(v, NEVER);
+	}
+}
+
+/* Its budget is used up: nothing until the period ends, but its deadline is still watched. */
+static void make_throttled(struct vcpu *v)
+{
+	take_out(v);
+	v->sched.state = SCHED_THROTTLED;
+	set_event(v, job_event(&v->sched.server));
+	mask(v, true);
+}
+
+/* A period has begun for v, which wants to run. */
+static void begin_job(struct vcpu *v)
+{
+	v->sched.jobs++;
+	if (v->sched.server.left > 0) {
+		mask(v, false);
+		make_ready(v);
+	} else {
+		make_throttled(v);
+	}
+}
+
+/* ---- Charging ---- */
+
+static void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
+{
+	struct sched *s = &v->sched;
+
+	s->executed += ticks;
+	if (!has_server(v)) {
+		s->vtime += ticks_scale(ticks, s->rate);
+		return;
+	}
+	s->server.left -= (int64_t)ticks;
+	if (s->server.left > 0) {
+		return;
+	}
+	if (s->state == SCHED_READY) {
+		make_throttled(v);
+		s->overruns++;
+		s->last_overrun = now;
+		policy_event(v, KZ_NOTIFY_OVERRUN);
+	}
+	mask(v, true);
+	if (s->state == SCHED_BLOCKED) {		/* at the period's end its lines fire again */
+		set_event(v, min_u64(s->event, s->server.release + s->server.period));
+	}
+}
+
+static void charge(struct sched_core *c, uint64_t now)
+{
+	struct vcpu *v = c->guilty != NULL ? c->guilty : c->current;
+	uint64_t ran = now - c->since;
+
+	c->since = now;
+	if (v != NULL) {
+		spend(v, ran, now);
+	}
+}
+
+void sched_blame(struct vcpu *v, uint64_t since)
+{
+	struct sched_core *c = &v->cpu->sched;
+
+	charge(c, since);
+	c->guilty = v;
+}
+
+/* ---- What vCPUs do ---- */
+
+/* A sleeper is at most two slices ahead of the others, and eight behind. */
+static void place(struct vcpu *v)
+{
+	struct sched_core *c = &v->cpu->sched;
+	int64_t ahead = (int64_t)(v->sched.vtime - c->vmin);
+
+	if (ahead < -2 * (int64_t)c->slice) {
+		v->sched.vtime = c->vmin - 2 * c->slice;
+	} else if (ahead > 8 * (int64_t)c->slice) {
+		v->sched.vtime = c->vmin + 8 * c->slice;
+	}
+}
+
+void sched_wake(struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+	uint64_t release = s->server.release;
+	uint64_t now;
+
+	if (s->state != SCHED_BLOCKED) {
+		return;
+	}
+	now = arch_ticks();
+	s->wanted = now;
+	if (!has_server(v)) {
+		place(v);
+		make_ready(v);
+	} else if (server_wake(&s->server, now)) {
+		s->jobs += s->server.release != release;
+		mask(v, false);
+		make_ready(v);
+	} else {
+		make_throttled(v);
+	}
+}
+
+void sched_block(struct vcpu *v)
+{
+	struct sched_core *c = &v->cpu->sched;
+	struct server *server = &v->sched.server;
+
+	charge(c, arch_ticks());
+	take_out(v);
+	v->sched.state = SCHED_BLOCKED;
+	if (c->strict && server->left > 0) {
+		server->left = 0;
+	}
+	/* its timers are the hardware's as long as it is loaded: core_load */
+	set_event(v, v->sched.masked ? server->release + server->period : NEVER);
+}
+
+void sched_job_done(struct vcpu *v)
+{
+	struct sched_core *c = &v->cpu->sched;
+	struct sched *s = &v->sched;
+
+	charge(c, arch_ticks());
+	if (has_server(v)) {
+		take_out(v);
+		s->state = SCHED_DONE;
+		set_event(v, s->server.release + s->server.period);
+		return;
+	}
+	/* behind all that wait; and without the advantage of the one that runs */
+	for (uint32_t set = c->fair & ~s->bit; set != 0; set &= set - 1) {
+		const struct sched *o = &c->slot[__builtin_ctz(set)]->sched;
+
+		if ((int64_t)(s->vtime - o->vtime) <= 0) {
+			s->vtime = o->vtime + 1;
+		}
+	}
+	s->wanted = c->since;
+	c->current = NULL;
+}
+
+bool sched_account(struct vcpu *v)
+{
+	charge(&v->cpu->sched, arch_ticks());
+	return v->sched.state == SCHED_READY;
+}
+
+void sched_serve_first(struct vcpu *v)
+{
+	struct sched_core *c = &v->cpu->sched;
+
+	charge(c, arch_ticks());
+	take_out(v);
+	v->sched.wanted = c->since;
+	server_release(&v->sched.server, c->since);
+	begin_job(v);
+	c->shared = true;			/* from here on its WFI is ours */
+}
+
+/* ---- What the clock does ---- */
+
+static void miss(struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+
+	s->server.told = true;
+	s->misses++;
+	s->late += s->server.left > 0;
+	s->last_miss = s->server.due;
+	policy_event(v, KZ_NOTIFY_MISS);
+}
+
+/* An event of v is due. */
+static void expire(struct vcpu *v, uint64_t now)
+{
+	struct sched *s = &v->sched;
+	struct server *server = &s->server;
+
+	if (s->state == SCHED_BLOCKED) {
+		sched_wake(v);
+		return;
+	}
+	if (s->state != SCHED_DONE && !server->told && now - server->release >= server->deadline) {
+		miss(v);
+	}
+	if (now - server->release < server->period) {
+		set_event(v, job_event(server));
+		return;
+	}
+	server_next(server, now);
+	if (s->state == SCHED_DONE) {
+		s->wanted = server->release;
+		policy_released(v);
+	}
+	begin_job(v);
+}
+
+static void expire_all(struct sched_core *c, uint64_t now)
+{
+	if (now >= c->poll) {
+		c->poll = console_poll(now);
+		c->since = arch_ticks();		/* nobody's time */
+	}
+	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
+		struct vcpu *v = c->slot[__builtin_ctz(set)];
+
+		if (now >= v->sched.event) {
+			expire(v, now);
+		}
+	}
+}
+
+/* ---- Choosing ---- */
+
+static struct vcpu *pick_edf(const struct sched_core *c)
+{
+	struct vcpu *best = c->current;
+
+	if (best == NULL || (c->edf & best->sched.bit) == 0) {
+		best = c->slot[__builtin_ctz(c->edf)];
+	}
+	for (uint32_t set = c->edf; set != 0; set &= set - 1) {
+		struct vcpu *v = c->slot[__builtin_ctz(set)];
+
+		if (v->sched.server.due < best->sched.server.due) {
+			best = v;
+		}
+	}
+	return best;
+}
+
+/* Who is furthest behind; the current one goes on until another is a slice behind it. */
+static struct vcpu *pick_fair(struct sched_core *c)
+{
+	struct vcpu *best = c->slot[__builtin_ctz(c->fair)];
+
+	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
+		struct vcpu *v = c->slot[__builtin_ctz(set)];
+
+		if ((int64_t)(v->sched.vtime - best->sched.vtime) < 0) {
+			best = v;
+		}
+	}
+	if ((int64_t)(best->sched.vtime - c->vmin) > 0) {
+		c->vmin = best->sched.vtime;
+	}
+	if (c->current != NULL && (c->fair & c->current->sched.bit) != 0 &&
+	    (int64_t)(c->current->sched.vtime - best->sched.vtime) < (int64_t)c->slice) {
+		best = c->current;
+	}
+	return best;
+}
+
+/* When to look again: at the first event, or when the budget or the turn of `v` is over. */
+static void arm(struct sched_core *c, const struct vcpu *v)
+{
+	uint64_t at = c->poll;
+
+	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
+		at = min_u64(at, c->slot[__builtin_ctz(set)]->sched.event);
+	}
+	if (v != NULL && has_server(v)) {
+		at = min_u64(at, c->since + (uint64_t)v->sched.server.left);
+	} else if (v != NULL && (c->fair & ~v->sched.bit) != 0) {
+		at = min_u64(at, c->since + c->slice);
+	}
+	arch_timer_arm(at);
+}
+
+/* ---- The core ---- */
+
+/* v's registers are the core's; if it never ran, they are reset. */
+static void core_load(struct percpu *cpu, struct vcpu *v)
+{
+	struct vcpu *old = cpu->vcpu;
+
+	if (old == v) {
+		return;
+	}
+	if (old != NULL) {
+		uint64_t alarm = arch_vcpu_save(old);
+
+		if (old->sched.state == SCHED_BLOCKED) {
+			set_event(old, min_u64(old->sched.event, alarm));
+		}
+	}
+	cpu->vcpu = v;
+	if (v->state == VCPU_READY) {
+		vcpu_reset(v);
+	} else {
+		arch_vcpu_load(v);
+	}
+}
+
+/* Its VM stops, or it switches itself off. */
+static void retire(struct percpu *cpu, struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+
+	take_out(v);
+	s->state = SCHED_OFF;
+	set_event(v, NEVER);
+	mask(v, false);
+	s->server = (struct server){ 0 };
+	s->notify = 0;
+	if (cpu->sched.guilty == v) {
+		cpu->sched.guilty = NULL;
+	}
+	if (v->state == VCPU_RUNNING) {
+		core_load(cpu, v);
+		cpu->vcpu = NULL;
+	}
+	vcpu_off(v);
+}
+
+static void start(struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+	const struct server *p = &s->promised;
+
+	s->wanted = arch_ticks();
+	if (server_is(p)) {
+		server_set(&s->server, p->budget, p->period, p->deadline);
+		server_release(&s->server, s->wanted);
+		begin_job(v);
+	} else {
+		place(v);
+		make_ready(v);
+	}
+}
+
+/* What others left for v. */
+static void attend(struct percpu *cpu, struct vcpu *v)
+{
+	uint32_t hazard = __atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE);
+	enum vcpu_state state = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
+
+	if (state == VCPU_OFF) {
+		return;
+	}
+	if ((hazard & (HAZARD_STOP | HAZARD_OFF)) != 0) {
+		retire(cpu, v);
+	} else if (v->sched.state == SCHED_OFF) {
+		start(v);
+	} else if ((hazard & HAZARD_IRQ) != 0) {
+		sched_wake(v);
+	}
+}
+
+/* Bound: SCHED_SLOTS, and a turn more for each VM that starts again here. */
+static void attend_all(struct percpu *cpu)
+{
+	struct sched_core *c = &cpu->sched;
+	uint32_t set;
+
+	while ((set = __atomic_exchange_n(&c->inbox, 0, __ATOMIC_ACQUIRE)) != 0) {
+		for (; set != 0; set &= set - 1) {
+			attend(cpu, c->slot[__builtin_ctz(set)]);
+		}
+	}
+}
+
+static struct vcpu *choose(struct percpu *cpu)
+{
+	struct sched_core *c = &cpu->sched;
+	struct vcpu *old = c->current;
+	struct vcpu *v = c->edf != 0 ? pick_edf(c) : c->fair != 0 ? pick_fair(c) : NULL;
+
+	if (v != old) {
+		if (old != NULL) {
+			old->sched.wanted = c->since;
+		}
+		if (v != NULL) {
+			v->sched.stolen += c->since - v->sched.wanted;
+			policy_stolen(v);
+		}
+		c->current = v;
+	}
+	return v;
+}
+
+/* One turn: who runs, or NULL if there is something to be done first. */
+static struct vcpu *turn(struct percpu *cpu)
+{
+	struct sched_core *c = &cpu->sched;
+	struct vcpu *v;
+
+	charge(c, arch_ticks());
+	expire_all(c, c->since);
+	attend_all(cpu);
+	v = choose(cpu);
+	if (v != NULL && (v->state == VCPU_RUNNING || !v->vm->fresh)) {
+		core_load(cpu, v);
+	}
+	if (c->guilty != NULL) {
+		charge(c, arch_ticks());
+		c->guilty = NULL;
+		if (c->current != v) {
+			return NULL;		/* it was v itself that had no more */
+		}
+	}
+	arm(c, v);
+	if (v == NULL) {
+		arch_cpu_wait();
+	} else if (v->state == VCPU_READY) {
+		vm_load(v->vm);
+		v = NULL;
+	}
+	return v;
+}
+
+struct vcpu *sched_next(struct percpu *cpu)
+{
+	struct vcpu *v;
+	uint32_t hazard;
+
+	/* Bound: none; without work the core sleeps in it. */
+	do {
+		v = turn(cpu);
+		hazard = v != NULL ? __atomic_exchange_n(&v->hazard, 0, __ATOMIC_ACQUIRE) : 0;
+		if ((hazard & (HAZARD_STOP | HAZARD_OFF)) != 0) {
+			retire(cpu, v);
+			v = NULL;
+		}
+	} while (v == NULL);
+	if ((hazard & HAZARD_IRQ) != 0) {
+		arch_vcpu_sync(v);
+	}
+	return v;
+}
+
+void sched_post(struct vcpu *v)
+{
+	__atomic_fetch_or(&v->cpu->sched.inbox, v->sched.bit, __ATOMIC_RELEASE);
+	if (v->cpu != arch_this_cpu()) {
+		arch_cpu_kick(v->cpu->id);
+	} else if (v->cpu->vcpu != NULL) {
+		__atomic_fetch_or(&v->cpu->vcpu->hazard, HAZARD_SCHED, __ATOMIC_RELAXED);
+	}
+}
+
+bool sched_check(const struct percpu *cpu)
+{
+	const struct sched_core *c = &cpu->sched;
+	bool good = (c->edf & c->fair) == 0 && (c->edf | c->fair | c->timed) >> c->count == 0;
+
+	for (uint32_t i = 0; i < c->count; i++) {
+		const struct sched *s = &c->slot[i]->sched;
+		bool server = server_is(&s->server);
+		bool ready = s->state == SCHED_READY;
+
+		good &= s->bit == BIT(i);
+		good &= ((c->edf & s->bit) != 0) == (ready && server);
+		good &= ((c->fair & s->bit) != 0) == (ready && !server);
+		good &= ((c->timed & s->bit) != 0) == (s->event != NEVER);
+		good &= !ready || !server || s->server.left > 0;
+		good &= s->state != SCHED_THROTTLED || s->event != NEVER;
+		good &= !server || (s->server.left <= (int64_t)s->server.budget &&
+				    s->server.due == s->server.release + s->server.deadline);
+	}
+	return good && (c->current == NULL || c->current->sched.state == SCHED_READY);
+}
