@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* link: tools/kzc/board_keys.c tools/kzc/cores.c tools/kzc/realtime.c */
 /* link: tools/kzc/board.c tools/kzc/conf.c tools/kzc/device.c tools/kzc/diag.c tools/kzc/dt.c */
 /* link: tools/kzc/guest.c tools/kzc/image.c tools/kzc/map.c tools/kzc/mem.c tools/kzc/pass.c */
 /* link: tools/kzc/place.c tools/kzc/ram.c tools/kzc/scan.c tools/kzc/svg.c tools/kzc/sys.c */

@@ -65,11 +65,14 @@ CFG = [("magic", "I"), ("version", "I"), ("size", "I"), ("vm_count", "I"), ("ima
        ("mpidr", "8Q"), ("ram", "16Q"), ("gic_version", "I"), ("gic_lines", "I"), ("gicd_pa", "Q"),
        ("gicc_pa", "Q"), ("gich_pa", "Q"), ("gicv_pa", "Q"), ("gicr_pa", "Q"), ("gicr_size", "Q"),
        ("vtimer_intid", "I"), ("ptimer_intid", "I"), ("htimer_intid", "I"), ("maint_intid", "I"),
-       ("pmu_intid", "I"), ("uart", "I"), ("uart_intid", "I"), ("reserved2", "I"), ("uart_pa", "Q")]
+       ("pmu_intid", "I"), ("uart", "I"), ("uart_intid", "I"), ("proven", "I"), ("uart_pa", "Q"),
+       ("reserve_ppm", "8I"), ("block_ns", "I"), ("reserved2", "I")]
 VM = [("name", "16s"), ("level", "B"), ("on_fault", "B"), ("console", "B"), ("vcpu_count", "B"),
       ("region_count", "B"), ("load_count", "B"), ("irq_count", "B"), ("reserved", "B"),
       ("cpu", "8B"), ("flags", "I"), ("irq_lines", "I"), ("console_intid", "I"), ("reserved2", "I"),
-      ("entry", "Q"), ("arg", "Q"), ("gicd_ipa", "Q"), ("gicc_ipa", "Q"), ("console_ipa", "Q")]
+      ("entry", "Q"), ("arg", "Q"), ("gicd_ipa", "Q"), ("gicc_ipa", "Q"), ("console_ipa", "Q"),
+      ("stolen_ipa", "Q"), ("budget_ns", "Q"), ("period_ns", "Q"), ("deadline_ns", "Q"),
+      ("weight", "I"), ("on_miss", "B"), ("on_overrun", "B"), ("reserved3", "H")]
 REGION = [("ipa", "Q"), ("pa", "Q"), ("size", "Q"), ("type", "I"), ("reserved", "I")]
 LOAD = [("ipa", "Q"), ("offset", "Q"), ("size", "Q")]
 IRQ = [("intid", "I"), ("flags", "I")]
@@ -82,9 +85,9 @@ class Image:
     def __init__(self, data):
         self.data = data
         self.image_size = struct.unpack_from("<Q", data, 16)[0]
-        at = data.index(b"KZMB\x01\0\0\0")
+        at = data.index(b"KZMB\x02\0\0\0")
         while at % PAGE != 0:
-            at = data.index(b"KZMB\x01\0\0\0", at + 1)
+            at = data.index(b"KZMB\x02\0\0\0", at + 1)
         self.blob_at = at
         self.cfg = Fields(data, at, CFG)
         at = self.cfg.end

@@ -38,9 +38,6 @@ MISTAKES = {
     "key twice": (HEAD + VM + "cores = 1\ncores = 2 #!", "'cores' is given twice.* line 3"),
     "vm twice": (HEAD + VM + VM.replace("0}", "1}").replace("{ l", "{ #!\nl"),
                  "vm 'a' is given twice, first in line 2"),
-    "later: realtime": (HEAD + VM.replace("}", "\n realtime { #!\n budget = 1ms\n }\n}")
-                        .replace("{0\n realtime { #!\n budget = 1ms\n }\n}", "{0}"),
-                        "'realtime' is for a later version: cores are not shared yet"),
     "later: control": (HEAD + vm(control="true!"), "'control' is for a later version"),
     "syntax": (HEAD + "vm a {\n level nrt #!\n}\n", "missing equal sign"),
     "no end": (HEAD + VM + "\ncores = #!", "premature end of file"),
@@ -70,8 +67,6 @@ MISTAKES = {
     "no such core": (HEAD + vm(cpus="{3}!"), "there is no core '3': board board has 0 to 2"),
     "core no number": (HEAD + vm(cpus="{all}!"), "there is no core 'all'"),
     "core in list twice": (HEAD + vm(cpus="{0, 0}!"), "core 0 is in the list twice"),
-    "core of two": (HEAD + VM + vm("b", "{0}!"), "core 0 is given to vm 'b' and, in line 2, to "
-                    "vm 'a': cores are not shared in this version"),
     "core of hrt": (HEAD + HARD + vm("b", "{0, 2}!"), "core 2 .*: a hard real-time VM owns"),
     # Memory
     "no memory": (HEAD + "vm a {#!\n" + vm(memory=None).split("\n", 1)[1], "no memory = SIZE"),
@@ -293,7 +288,7 @@ vm b { level = nrt cpus = {0} memory = 8K image = raw.bin
 """
     done = folder.build(conf)
     lines = [int(m) for m in re.findall(r"^system\.conf:(\d+): error", done.stderr, re.M)]
-    assert lines == [2, 3, 5, 6, 7, 8, 9, 9, 10, 11, 13, 13, 14], done.stderr
+    assert lines == [2, 3, 5, 6, 7, 8, 9, 9, 10, 11, 13, 14], done.stderr
     assert done.returncode == 1
 
 

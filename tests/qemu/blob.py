@@ -6,9 +6,9 @@ import struct
 MAGIC = 0x424d5a4b
 PAGE = 4096
 MACHINE = 48
-VMS = MACHINE + 320
-VM_SIZE = 1496
-REGIONS, LOADS, IRQS = 88, 600, 984
+VMS = MACHINE + 360
+VM_SIZE = 1536
+REGIONS, LOADS, IRQS = 128, 640, 1024
 
 # Offset and struct code of what tests look at.
 HEADER = {"magic": (0, "I"), "version": (4, "I"), "size": (8, "I"), "vm_count": (12, "I"),
@@ -19,14 +19,17 @@ MACHINE_FIELDS = {"board": (0, "16s"), "cpu_count": (16, "I"), "console_cpu": (2
                   "mpidr1": (40, "Q"), "ram0_pa": (96, "Q"), "ram0_size": (104, "Q"),
                   "gic_version": (224, "I"), "gic_lines": (228, "I"), "gicd_pa": (232, "Q"),
                   "vtimer_intid": (280, "I"), "ptimer_intid": (284, "I"), "uart": (300, "I"),
-                  "uart_intid": (304, "I"), "reserved": (308, "I"), "uart_pa": (312, "Q")}
+                  "uart_intid": (304, "I"), "proven": (308, "I"), "uart_pa": (312, "Q"),
+                  "reserve_ppm0": (320, "I"), "block_ns": (352, "I"), "reserved": (356, "I")}
 VM_FIELDS = {"name": (0, "16s"), "level": (16, "B"), "on_fault": (17, "B"), "console": (18, "B"),
              "vcpu_count": (19, "B"), "region_count": (20, "B"), "load_count": (21, "B"),
              "irq_count": (22, "B"), "reserved": (23, "B"), "cpu0": (24, "B"),
              "cpu1": (25, "B"), "flags": (32, "I"), "irq_lines": (36, "I"),
              "console_intid": (40, "I"), "reserved2": (44, "I"), "entry": (48, "Q"),
              "arg": (56, "Q"), "gicd_ipa": (64, "Q"), "gicc_ipa": (72, "Q"),
-             "console_ipa": (80, "Q")}
+             "console_ipa": (80, "Q"), "stolen_ipa": (88, "Q"), "budget_ns": (96, "Q"),
+             "period_ns": (104, "Q"), "deadline_ns": (112, "Q"), "weight": (120, "I"),
+             "on_miss": (124, "B"), "on_overrun": (125, "B"), "server_reserved": (126, "H")}
 REGION_FIELDS = {"ipa": (0, "Q"), "pa": (8, "Q"), "size": (16, "Q"), "type": (24, "I"),
                  "reserved": (28, "I")}
 LOAD_FIELDS = {"ipa": (0, "Q"), "offset": (8, "Q"), "size": (16, "Q")}

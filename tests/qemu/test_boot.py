@@ -116,7 +116,8 @@ REFUSALS = {
     "flags": (one("flags", 0x80), "flags", "VM 0"),
     "direct SGIs without HRT": (one("flags", 1), "flags", "VM 0"),
     "no such core": (two("cpu0", 4), "no such core", "VM 1"),
-    "core of two VMs": (two("cpu0", 1), "core given twice", "VM 1"),
+    "core of an HRT VM": (two("cpu0", 1), "core given twice", "VM 1"),
+    "core twice in a VM": (one("cpu1", 0), "core given twice", "VM 0"),
     "irq_lines": (one("irq_lines", 33), "irq_lines", "VM 0"),
     "VM reserved": (two("reserved", 1), "reserved field", "VM 1"),
     "VM's name": (one("name", b"a b"), "name", "VM 0"),
@@ -138,7 +139,15 @@ REFUSALS = {
     "load off the image": (lambda b: b.load(1, 0).__setitem__("offset", 1 << 40), "load", "VM 1"),
     "entry": (two("entry", 2), "entry or argument", "VM 1"),
     "argument": (two("arg", 1 << 45), "entry or argument", "VM 1"),
-    "console page": (two("console_ipa", 0x1000), "guest console", "VM 1"),
+    "console page": (two("console_ipa", 0x1000), "console or stolen page", "VM 1"),
+    "stolen page": (one("stolen_ipa", 0x1000), "console or stolen page", "VM 0"),
+    "stolen page for HRT": (two("stolen_ipa", 0x40001000), "console or stolen page", "VM 1"),
+    "no weight": (one("weight", 0), "server or share", "VM 0"),
+    "weight for HRT": (two("weight", 1), "server or share", "VM 1"),
+    "server without a period": (one("budget_ns", 1000), "server or share", "VM 0"),
+    "on_miss": (one("on_miss", 4), "server or share", "VM 0"),
+    "proven without a core": (board_field("proven", 16), "server or share", "machine"),
+    "reserve": (board_field("reserve_ppm0", 1000001), "server or share", "machine"),
 }
 
 

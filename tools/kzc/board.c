@@ -11,7 +11,6 @@
 
 #define BOARDS_MAX     64u
 #define BANKS_MAX      32u
-#define LINES_MAX      1024u
 #define GIC400_ALIASED 0x20000u /* each 4 KiB page is there 16 times: DDI 0471B, 3.2 */
 #define GIC400_VIEW    0xf000u  /* where two successive pages are the frame's two */
 
@@ -347,24 +346,6 @@ static void spis_read(struct board *b)
 	b->m.gic_lines = (top / 32 + 1) * 32;
 }
 
-static void lines_set(struct board *b, struct conf_text lines)
-{
-	uint64_t n;
-
-	if (lines.s == NULL) {
-		return;
-	}
-	if (!conf_number(lines.s, &n) || (n < b->m.gic_lines) || (n > LINES_MAX) ||
-	    ((n % 32) != 0)) {
-		diag_error(&b->diag, lines.line,
-			   "gic_lines is '%s': it is a multiple of 32 from %u "
-			   "(the tree uses that many) to %u",
-			   lines.s, b->m.gic_lines, LINES_MAX);
-		return;
-	}
-	b->m.gic_lines = (uint32_t)n;
-}
-
 /* ---- The console ---- */
 
 /* /chosen/stdout-path without its options, else the alias serial0. */
@@ -420,25 +401,6 @@ static void uart_read(struct board *b, struct conf_text console)
 
 /* ---- Files ---- */
 
-static void clocks_check(struct board *b)
-{
-	for (unsigned i = 0; i < b->clocks.count; i++) {
-		const struct conf_text *item = &b->clocks.item[i];
-		const char *node;
-		const char *which;
-		uint64_t rate;
-		uint64_t number;
-
-		if (!conf_clock(b->diag.mem, item->s, &node, &which, &rate) ||
-		    !conf_number(which, &number)) {
-			diag_error(&b->diag, item->line,
-				   "clocks has '%s': it is \"PROVIDER NUMBER = "
-				   "RATE\", the rate such as 100M, below 4G",
-				   item->s);
-		}
-	}
-}
-
 bool board_parse(struct board *out, const struct conf_board *conf, struct bytes fdt)
 {
 	uint64_t ram;
@@ -458,9 +420,8 @@ bool board_parse(struct board *out, const struct conf_board *conf, struct bytes 
 	timer_read(out);
 	pmu_read(out);
 	spis_read(out);
-	lines_set(out, conf->gic_lines);
+	board_keys(out, conf);
 	uart_read(out, conf->console);
-	clocks_check(out);
 	if (conf->ram.s != NULL) {
 		if (!conf_size(conf->ram.s, &ram) || (ram == 0) || ((ram % KZ_PAGE_SIZE) != 0)) {
 			diag_error(&out->diag, conf->ram.line,

@@ -50,6 +50,9 @@ bool board_load(struct diag *d, const struct paths *paths, struct conf_text name
  */
 bool board_parse(struct board *out, const struct conf_board *conf, struct bytes fdt);
 
+/* board_keys - costs, interrupt lines and clocks, as the board file has them (board_keys.c). */
+void board_keys(struct board *b, const struct conf_board *conf);
+
 /* board_narrow - keep the first cores and the first bytes of RAM, as the configuration says. */
 void board_narrow(struct diag *d, struct board *b, struct conf_text cores, struct conf_text ram);
 

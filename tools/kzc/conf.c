@@ -16,20 +16,31 @@ struct key {
 	bool list;
 };
 
-#define KEY(type, field)                                    \
-	{                                                   \
-#field, offsetof(struct type, field), false \
+#define KEY_AS(name, type, field)                         \
+	{                                                 \
+		name, offsetof(struct type, field), false \
 	}
+#define KEY(type, field) KEY_AS(#field, type, field)
 #define KEY_LIST(type, field)                              \
 	{                                                  \
 #field, offsetof(struct type, field), true \
 	}
 
 static const struct key root_keys[] = {
-	KEY(conf, board),
-	KEY(conf, cores),
-	KEY(conf, ram),
+	KEY(conf, board),	KEY(conf, cores), KEY(conf, ram),
+	KEY(conf, nrt_reserve), { NULL, 0, false },
+};
+
+static const struct key core_keys[] = {
+	KEY(conf_core, reserve),
 	{ NULL, 0, false },
+};
+
+static const struct key realtime_keys[] = {
+	KEY(conf_realtime, budget),     KEY(conf_realtime, period),
+	KEY(conf_realtime, deadline),   KEY(conf_realtime, on_miss),
+	KEY(conf_realtime, on_overrun), KEY(conf_realtime, policy),
+	KEY_LIST(conf_realtime, tasks), { NULL, 0, false },
 };
 
 static const struct key vm_keys[] = {
@@ -39,13 +50,14 @@ static const struct key vm_keys[] = {
 	KEY_LIST(conf_vm, clocks), KEY(conf_vm, dma),       KEY(conf_vm, console),
 	KEY(conf_vm, on_fault),    KEY(conf_vm, sgi),       KEY(conf_vm, gicd_at),
 	KEY(conf_vm, gicc_at),     KEY(conf_vm, gicr_at),   KEY(conf_vm, console_at),
-	{ NULL, 0, false },
+	KEY(conf_vm, weight),      { NULL, 0, false },
 };
 
 static const struct key board_keys[] = {
 	KEY(conf_board, dtb),       KEY(conf_board, qemu),    KEY(conf_board, ram),
 	KEY(conf_board, gic_lines), KEY(conf_board, console), KEY_LIST(conf_board, clocks),
-	{ NULL, 0, false },
+	KEY(conf_board, block),     KEY_AS("switch", conf_board, switch_cost),
+	KEY_AS("interrupt", conf_board, interrupt_cost), { NULL, 0, false },
 };
 
 static const char *const later_root[][2] = {
@@ -54,11 +66,15 @@ static const char *const later_root[][2] = {
 };
 
 static const char *const later_vm[][2] = {
-	{ "realtime", "cores are not shared yet, each vCPU has one for itself" },
-	{ "weight", "cores are not shared yet, each vCPU has one for itself" },
 	{ "control", "VMs cannot be managed at run time yet" },
 	{ "channels", "there are no channels between VMs yet" },
 	{ NULL, NULL },
+};
+
+/* A realtime section as libConfuse reads it, before it is known whose it is. */
+struct found {
+	const cfg_t *sec;
+	struct conf_realtime realtime;
 };
 
 /* libConfuse's callbacks have no argument of ours: what the parse under way fills. */
@@ -66,17 +82,22 @@ static struct {
 	struct diag *d;
 	struct conf *conf; /* NULL for a board */
 	struct conf_board *board;
+	struct found found[CONF_VMS_MAX];
+	unsigned found_count;
 } parse;
 
-static const char *const *key_names(struct mem *mem, const struct key *key, const char *extra)
+/* The names of the keys, and of the sections beside them. */
+static const char *const *key_names(struct mem *mem, const struct key *key, const char *sub1,
+				    const char *sub2)
 {
-	const char **names = mem_zalloc(mem, OPTS_MAX * sizeof(*names));
+	const char **names = mem_zalloc(mem, (OPTS_MAX + 3) * sizeof(*names));
 	unsigned n = 0;
 
 	for (; key->name != NULL; key++) {
 		names[n++] = key->name;
 	}
-	names[n] = extra;
+	names[n] = sub1;
+	names[n + 1] = sub2;
 	return names;
 }
 
@@ -108,10 +129,60 @@ static struct conf_vm *vm_get(struct conf *c, const char *name, int line)
 	return vm;
 }
 
-/* A VM's section begins (called by the scan). */
-static void section_take(const char *title, int line)
+/* The same for a core's section. */
+static struct conf_core *core_get(struct conf *c, const char *name, int line)
+{
+	struct conf_core *core = c->core;
+
+	for (unsigned i = 0; i < c->core_count; i++) {
+		if (strcmp(c->core[i].name.s, name) == 0) {
+			return &c->core[i];
+		}
+	}
+	if (c->core_count == CONF_CORES_MAX) {
+		return NULL;
+	}
+	core += c->core_count;
+	c->core_count++;
+	core->name.s = mem_strndup(parse.d->mem, name, strlen(name));
+	core->name.line = line;
+	return core;
+}
+
+/* The same for a VM's realtime section. */
+static struct conf_realtime *realtime_get(const cfg_t *sec)
+{
+	for (unsigned i = 0; i < parse.found_count; i++) {
+		if (parse.found[i].sec == sec) {
+			return &parse.found[i].realtime;
+		}
+	}
+	if (parse.found_count == CONF_VMS_MAX) {
+		return NULL;
+	}
+	parse.found[parse.found_count] = (struct found){ .sec = sec };
+	parse.found_count++;
+	return &parse.found[parse.found_count - 1].realtime;
+}
+
+/* Sections begin (called by the scan). */
+static void vm_begin(const char *title, int line)
 {
 	(void)vm_get(parse.conf, title, line);
+}
+
+static void core_begin(const char *title, int line)
+{
+	(void)core_get(parse.conf, title, line);
+}
+
+static void realtime_begin(const char *title, int line)
+{
+	struct conf_vm *vm = vm_get(parse.conf, title, line);
+
+	if (vm != NULL) {
+		vm->realtime.line = line;
+	}
 }
 
 static void list_add(struct conf_list *list, struct conf_text item)
@@ -126,21 +197,39 @@ static void list_add(struct conf_list *list, struct conf_text item)
 	}
 }
 
+/* What a section's values are put into, or NULL; *keys are its keys. */
+static void *section_of(cfg_t *sec, const struct key **keys)
+{
+	const char *name = cfg_name(sec);
+
+	if (parse.conf == NULL) {
+		*keys = board_keys;
+		return parse.board;
+	}
+	if (strcmp(name, "vm") == 0) {
+		*keys = vm_keys;
+		return vm_get(parse.conf, cfg_title(sec), sec->line);
+	}
+	if (strcmp(name, "core") == 0) {
+		*keys = core_keys;
+		return core_get(parse.conf, cfg_title(sec), sec->line);
+	}
+	if (strcmp(name, "realtime") == 0) {
+		*keys = realtime_keys;
+		return realtime_get(sec);
+	}
+	*keys = root_keys;
+	return parse.conf;
+}
+
 /* A value was read (called by libConfuse). */
 static int value_take(cfg_t *sec, cfg_opt_t *opt, const char *value, void *result)
 {
 	struct conf_text text = { mem_strndup(parse.d->mem, value, strlen(value)), sec->line };
-	const struct key *keys = board_keys;
-	void *base = parse.board;
+	const struct key *keys;
+	void *base = section_of(sec, &keys);
 	const struct key *key;
 
-	if (parse.conf != NULL) {
-		bool in_vm = (strcmp(cfg_name(sec), "vm") == 0);
-
-		keys = in_vm ? vm_keys : root_keys;
-		base = in_vm ? (void *)vm_get(parse.conf, cfg_title(sec), sec->line)
-			     : (void *)parse.conf;
-	}
 	key = key_find(keys, opt->name);
 	if ((base != NULL) && (key->name != NULL)) {
 		void *field = (char *)base + key->offset;
@@ -166,17 +255,36 @@ static void error_take(cfg_t *sec, const char *fmt, va_list ap)
 			   : "");
 }
 
-static void opts_make(const struct key *keys, cfg_opt_t *opts)
+/* The options of these keys; returns where more can be put, behind them. */
+static cfg_opt_t *opts_make(const struct key *keys, cfg_opt_t *opts)
 {
-	unsigned n = 0;
-
 	for (; keys->name != NULL; keys++) {
 		cfg_opt_t text = CFG_STR_CB(keys->name, NULL, CFGF_NODEFAULT, value_take);
 		cfg_opt_t list = CFG_STR_LIST_CB(keys->name, NULL, CFGF_NODEFAULT, value_take);
 
-		opts[n++] = keys->list ? list : text;
+		*opts++ = keys->list ? list : text;
 	}
-	opts[n] = (cfg_opt_t)CFG_END();
+	*opts = (cfg_opt_t)CFG_END();
+	return opts;
+}
+
+/* Now that the VMs are known: each gets what was in its realtime section. */
+static void realtime_give(cfg_t *cfg)
+{
+	for (unsigned i = 0; i < cfg_size(cfg, "vm"); i++) {
+		cfg_t *sec = cfg_getnsec(cfg, "vm", i);
+		struct conf_vm *vm = vm_get(parse.conf, cfg_title(sec), 0);
+		struct conf_realtime *found;
+
+		if ((vm == NULL) || (vm->realtime.line == 0) || (cfg_size(sec, "realtime") == 0)) {
+			continue;
+		}
+		found = realtime_get(cfg_getsec(sec, "realtime"));
+		if (found != NULL) {
+			found->line = vm->realtime.line;
+			vm->realtime = *found;
+		}
+	}
 }
 
 static bool parse_text(cfg_opt_t *opts, const char *text)
@@ -187,8 +295,12 @@ static bool parse_text(cfg_opt_t *opts, const char *text)
 	if (cfg == NULL) {
 		return false;
 	}
+	parse.found_count = 0;
 	cfg_set_error_function(cfg, error_take);
 	ok = (cfg_parse_buf(cfg, text) == CFG_SUCCESS);
+	if (parse.conf != NULL) {
+		realtime_give(cfg);
+	}
 	cfg_free(cfg);
 	if (!ok && (parse.d->errors == 0)) {
 		diag_error(parse.d, 0, "this is not a configuration");
@@ -196,22 +308,45 @@ static bool parse_text(cfg_opt_t *opts, const char *text)
 	return ok;
 }
 
+static void scan_conf(struct diag *d, char *text)
+{
+	const struct scan_section realtime = {
+		.name = "realtime",
+		.keys = key_names(d->mem, realtime_keys, NULL, NULL),
+		.begin = realtime_begin,
+	};
+	const struct scan_section *const vm_subs[] = { &realtime, NULL };
+	const struct scan_section vm = {
+		.name = "vm",
+		.titled = true,
+		.keys = key_names(d->mem, vm_keys, "realtime", NULL),
+		.later = later_vm,
+		.sub = vm_subs,
+		.begin = vm_begin,
+	};
+	const struct scan_section core = {
+		.name = "core",
+		.titled = true,
+		.keys = key_names(d->mem, core_keys, NULL, NULL),
+		.begin = core_begin,
+	};
+	const struct scan_section *const root_subs[] = { &vm, &core, NULL };
+	const struct scan_section root = {
+		.keys = key_names(d->mem, root_keys, "vm", "core"),
+		.later = later_root,
+		.sub = root_subs,
+	};
+
+	scan_keys(d, text, &root);
+}
+
 bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 {
-	struct scan_section vm = {
-		.name = "vm",
-		.keys = key_names(d->mem, vm_keys, NULL),
-		.later = later_vm,
-	};
-	struct scan_section root = {
-		.keys = key_names(d->mem, root_keys, "vm"),
-		.later = later_root,
-		.sub = &vm,
-		.begin = section_take,
-	};
+	cfg_opt_t realtime_opts[OPTS_MAX];
+	cfg_opt_t core_opts[OPTS_MAX];
 	cfg_opt_t vm_opts[OPTS_MAX];
 	cfg_opt_t opts[OPTS_MAX];
-	unsigned n = 0;
+	cfg_opt_t *more;
 
 	memset(out, 0, sizeof(*out));
 	if (strlen(text) != size) {
@@ -220,20 +355,22 @@ bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 	}
 	parse.d = d;
 	parse.conf = out;
-	scan_keys(d, text, &root);
-	opts_make(vm_keys, vm_opts);
-	opts_make(root_keys, opts);
-	while (opts[n].name != NULL) {
-		n++;
-	}
-	opts[n] = (cfg_opt_t)CFG_SEC("vm", vm_opts, CFGF_MULTI | CFGF_TITLE);
-	opts[n + 1] = (cfg_opt_t)CFG_END();
+	scan_conf(d, text);
+	opts_make(realtime_keys, realtime_opts);
+	opts_make(core_keys, core_opts);
+	more = opts_make(vm_keys, vm_opts);
+	more[0] = (cfg_opt_t)CFG_SEC("realtime", realtime_opts, CFGF_NODEFAULT);
+	more[1] = (cfg_opt_t)CFG_END();
+	more = opts_make(root_keys, opts);
+	more[0] = (cfg_opt_t)CFG_SEC("vm", vm_opts, CFGF_MULTI | CFGF_TITLE);
+	more[1] = (cfg_opt_t)CFG_SEC("core", core_opts, CFGF_MULTI | CFGF_TITLE);
+	more[2] = (cfg_opt_t)CFG_END();
 	return parse_text(opts, text);
 }
 
 bool conf_parse_board(struct diag *d, char *text, size_t size, struct conf_board *out)
 {
-	struct scan_section root = { .keys = key_names(d->mem, board_keys, NULL) };
+	struct scan_section root = { .keys = key_names(d->mem, board_keys, NULL, NULL) };
 	cfg_opt_t opts[OPTS_MAX];
 
 	memset(out, 0, sizeof(*out));
@@ -334,6 +471,75 @@ bool conf_rate(const char *text, uint64_t *out)
 		return false;
 	}
 	*out *= factor;
+	return true;
+}
+
+/* A decimal number with an optional fraction, as mantissa / scale; *text is left behind it. */
+static bool decimal_take(const char **text, uint64_t *mantissa, uint64_t *scale)
+{
+	const char *at = *text;
+	bool point = false;
+
+	*mantissa = 0;
+	*scale = 1;
+	for (; isdigit((unsigned char)*at) || ((*at == '.') && !point); at++) {
+		if (*at == '.') {
+			point = true;
+			continue;
+		}
+		if ((*mantissa > UINT64_MAX / 100) || (*scale > UINT32_MAX)) {
+			return false;
+		}
+		*mantissa = *mantissa * 10 + (uint64_t)(*at - '0');
+		*scale *= point ? 10 : 1;
+	}
+	if (!isdigit((unsigned char)**text) || (at[-1] == '.')) {
+		return false;
+	}
+	*text = at;
+	return true;
+}
+
+/* mantissa / scale of a unit; false when that is no whole number, or too large. */
+static bool decimal_of(uint64_t mantissa, uint64_t scale, uint64_t unit, uint64_t *out)
+{
+	unsigned __int128 n = (unsigned __int128)mantissa * unit;
+
+	*out = (uint64_t)(n / scale);
+	return ((n % scale) == 0) && (n / scale <= UINT64_MAX);
+}
+
+bool conf_time(const char *text, uint64_t *out)
+{
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} unit[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 } };
+	uint64_t mantissa;
+	uint64_t scale;
+
+	if (!decimal_take(&text, &mantissa, &scale)) {
+		return false;
+	}
+	for (unsigned i = 0; i < sizeof(unit) / sizeof(unit[0]); i++) {
+		if (strcmp(text, unit[i].name) == 0) {
+			return decimal_of(mantissa, scale, unit[i].ns, out);
+		}
+	}
+	return false;
+}
+
+bool conf_share(const char *text, uint32_t *out)
+{
+	uint64_t mantissa;
+	uint64_t scale;
+	uint64_t ppm;
+
+	if (!decimal_take(&text, &mantissa, &scale) || (strcmp(text, "%") != 0) ||
+	    !decimal_of(mantissa, scale, 10000, &ppm) || (ppm > 1000000)) {
+		return false;
+	}
+	*out = (uint32_t)ppm;
 	return true;
 }
 

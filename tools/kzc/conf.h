@@ -5,7 +5,9 @@
 
 #include "diag.h"
 
-#define CONF_VMS_MAX 64u /* how many are read, so that "too many" can be said of them */
+/* How many are read, so that "too many" can be said of them. */
+#define CONF_VMS_MAX   64u
+#define CONF_CORES_MAX 32u
 
 struct conf_text {
 	const char *s; /* NULL: not given */
@@ -19,6 +21,11 @@ struct conf_list {
 };
 
 /* The keys are explained in docs/config.md. */
+struct conf_core {
+	struct conf_text name; /* its number, as it was written */
+	struct conf_text reserve;
+};
+
 struct conf_realtime {
 	struct conf_text budget, period, deadline, on_miss, on_overrun, policy;
 	struct conf_list tasks;
@@ -36,7 +43,9 @@ struct conf_vm {
 };
 
 struct conf {
-	struct conf_text board, cores, ram;
+	struct conf_text board, cores, ram, nrt_reserve;
+	struct conf_core core[CONF_CORES_MAX];
+	unsigned core_count;
 	struct conf_vm vm[CONF_VMS_MAX];
 	unsigned vm_count;
 };
@@ -44,6 +53,7 @@ struct conf {
 /* A board file (boards/NAME.conf). */
 struct conf_board {
 	struct conf_text dtb, qemu, ram, gic_lines, console;
+	struct conf_text block, switch_cost, interrupt_cost;
 	struct conf_list clocks;
 };
 
@@ -62,6 +72,12 @@ bool conf_size(const char *text, uint64_t *out);
 
 /* conf_rate - a frequency in Hz; K, M and G are powers of 1000, "Hz" may follow. */
 bool conf_rate(const char *text, uint64_t *out);
+
+/* conf_time - a time in ns: "2.5ms"; the units are ns, us, ms and s, and one must be given. */
+bool conf_time(const char *text, uint64_t *out);
+
+/* conf_share - a part of a whole in millionths: "12.5%", 0 to 100 %. */
+bool conf_share(const char *text, uint32_t *out);
 
 /*
  * conf_clock - "NODE = RATE" or "NODE WHICH = RATE", taken apart; which is "" when it is not

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#include "cores.h"
+
+/* From the column where a core's VMs are. */
+#define NEXT_LINE "\n                      "
+
 static const char *const level_names[] = { "hrt", "srt", "nrt" };
 static const char *const kind_names[] = { "raw binary", "Linux Image", "ELF" };
 static const char *const fault_names[] = { "inject", "stop", "restart" };
@@ -106,25 +111,9 @@ const char *map_size(struct mem *mem, uint64_t size)
 	return mem_printf(mem, "%llu bytes", (unsigned long long)size);
 }
 
-const struct vm *map_core_vm(const struct sys *s, unsigned core, unsigned *vcpu)
-{
-	for (unsigned v = 0; v < s->vm_count; v++) {
-		for (unsigned i = 0; i < s->vm[v].cfg.vcpu_count; i++) {
-			if (s->vm[v].cfg.cpu[i] == core) {
-				*vcpu = i;
-				return &s->vm[v];
-			}
-		}
-	}
-	return NULL;
-}
-
 bool map_has_console(const struct sys *s, unsigned core)
 {
-	unsigned vcpu;
-	const struct vm *vm = map_core_vm(s, core, &vcpu);
-
-	return (s->board.m.console_cpu == core) && ((vm == NULL) || (vm->cfg.level != KZ_HRT));
+	return (s->board.m.console_cpu == core) && !core_is_hard(s, core);
 }
 
 const char *map_level(const struct vm *vm)
@@ -152,21 +141,46 @@ const char *map_irqs(struct mem *mem, const struct device *dev)
 	return (dev->irq_count == 0) ? "no interrupt" : text;
 }
 
+/* What a vCPU has of its core, as far as it is not alone there. */
+static const char *text_share(struct sys *s, const struct vm *vm, bool shared)
+{
+	if (vm_has_server(vm)) {
+		return mem_printf(&s->mem, ", server %s", server_text(&s->mem, &vm->cfg.server));
+	}
+	return shared ? mem_printf(&s->mem, ", weight %u", vm->cfg.server.weight) : "";
+}
+
+/* What else there is to say of a core: in its line, or in one of its own. */
+static void text_core_facts(struct sys *s, unsigned core, bool shared, FILE *out)
+{
+	uint32_t reserve = shared ? s->board.m.reserve_ppm[core] : 0;
+	const char *sep = shared ? NEXT_LINE : ", ";
+
+	if (map_has_console(s, core)) {
+		fprintf(out, "%sserves the console", sep);
+		sep = ", ";
+	}
+	if (reserve != 0) {
+		fprintf(out, "%s%s is kept from servers", sep, share_text(&s->mem, reserve));
+	}
+	fputs("\n", out);
+}
+
 static void text_cores(struct sys *s, FILE *out)
 {
 	fputs("cores\n", out);
 	for (unsigned i = 0; i < s->board.m.cpu_count; i++) {
-		unsigned vcpu = 0;
-		const struct vm *vm = map_core_vm(s, i, &vcpu);
-		const char *console = map_has_console(s, i) ? ", serves the console" : "";
+		struct core_vcpu list[KZ_VMS_MAX];
+		unsigned count = core_vcpus(s, i, list);
 
-		fprintf(out, "  %u   MPIDR %-8llx  ", i, (unsigned long long)s->board.m.mpidr[i]);
-		if (vm == NULL) {
-			fprintf(out, "free%s\n", console);
-		} else {
-			fprintf(out, "%s, %s, vCPU %u%s\n", vm->conf->name.s, map_level(vm), vcpu,
-				console);
+		fprintf(out, "  %u   MPIDR %-8llx  %s", i, (unsigned long long)s->board.m.mpidr[i],
+			(count == 0) ? "free" : "");
+		for (unsigned k = 0; k < count; k++) {
+			fprintf(out, "%s%s, %s, vCPU %u%s", (k == 0) ? "" : NEXT_LINE,
+				list[k].vm->conf->name.s, map_level(list[k].vm), list[k].vcpu,
+				text_share(s, list[k].vm, count > 1));
 		}
+		text_core_facts(s, i, count > 1, out);
 	}
 }
 
@@ -219,6 +233,9 @@ static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
 			   mem_printf(&s->mem, "console, INTID %u", vm->cfg.console_intid));
 	} else if (vm->cfg.console == KZ_CONSOLE_RING) {
 		text_range(out, vm->cfg.console_ipa, KZ_CONSOLE_SIZE, "console ring");
+	}
+	if (vm->cfg.stolen_ipa != 0) {
+		text_range(out, vm->cfg.stolen_ipa, KZ_STOLEN_SIZE, "stolen time");
 	}
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		text_device(s, &vm->device[i], out);

@@ -29,9 +29,6 @@ const char *map_owner(const struct sys *s, int owner);
 /* map_size - "512M", "2052K", "12 bytes". */
 const char *map_size(struct mem *mem, uint64_t size);
 
-/* map_core_vm - the VM that has a core, or NULL; *vcpu is its number there. */
-const struct vm *map_core_vm(const struct sys *s, unsigned core, unsigned *vcpu);
-
 /* map_has_console - does that core serve the console? A hard real-time VM's never does. */
 bool map_has_console(const struct sys *s, unsigned core);
 

@@ -2,6 +2,7 @@
 /* Where everything lies in a VM's addresses, and at last in the blob. */
 #include <string.h>
 
+#include "cores.h"
 #include "tree.h"
 
 #define SPI_MIN       32u
@@ -18,7 +19,7 @@ struct part {
 
 /* ---- The VM's memory ---- */
 
-/* From the top of the VM's memory down: tree, console ring, ramdisk. */
+/* From the top of the VM's memory down: tree, console ring, stolen time, ramdisk. */
 static void top_place(struct vm *vm)
 {
 	uint64_t at = vm->base + vm->size;
@@ -34,6 +35,10 @@ static void top_place(struct vm *vm)
 		at -= KZ_CONSOLE_SIZE;
 		vm->cfg.console_ipa = at;
 	}
+	if (vm->has_stolen) {
+		at -= KZ_STOLEN_SIZE;
+		vm->cfg.stolen_ipa = at;
+	}
 	if (vm->ramdisk >= 0) {
 		struct piece *p = &vm->piece[vm->ramdisk];
 
@@ -47,6 +52,7 @@ static uint64_t top_size(const struct vm *vm)
 {
 	uint64_t size = (vm->cfg.console == KZ_CONSOLE_RING) ? KZ_CONSOLE_SIZE : 0;
 
+	size += vm->has_stolen ? KZ_STOLEN_SIZE : 0;
 	if (vm->tree >= 0) {
 		size += ALIGN_UP(vm->piece[vm->tree].slot, KZ_PAGE_SIZE);
 	}
@@ -485,6 +491,8 @@ void place_all(struct sys *s)
 
 		pmu_place(s, vm);
 		lines_place(vm);
+		/* A tree of the user's own does not say that the page is taken. */
+		vm->has_stolen = vm_is_delayed(s, vm) && (vm->conf->dtb.s == NULL);
 		if ((vm->cfg.vcpu_count != 0) && (vm->size != 0)) {
 			tree_add(s, vm);
 		}

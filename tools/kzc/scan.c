@@ -20,6 +20,7 @@ struct scan {
 	const char *title; /* of the section under way, */
 	int title_line;    /* and where it began */
 	bool nested;       /* another one was found inside of it */
+	const struct scan_section *root;
 };
 
 struct seen {
@@ -193,6 +194,22 @@ static bool list_has(const char *const *list, const char *word)
 	return false;
 }
 
+/* What an error calls a section, before its title. */
+static const char *section_words(struct scan *s, const struct scan_section *sec)
+{
+	return sec->titled ? sec->name : mem_printf(s->d->mem, "%s of vm", sec->name);
+}
+
+static const struct scan_section *sub_find(const struct scan_section *sec, const char *word)
+{
+	const struct scan_section *const *sub = sec->sub;
+
+	while ((sub != NULL) && (*sub != NULL) && (strcmp((*sub)->name, word) != 0)) {
+		sub++;
+	}
+	return (sub == NULL) ? NULL : *sub;
+}
+
 /* Say what is wrong with a key; false if nothing is. */
 static bool key_is_bad(struct scan *s, const struct scan_section *sec, const char *key,
 		       struct seen *seen)
@@ -205,10 +222,10 @@ static bool key_is_bad(struct scan *s, const struct scan_section *sec, const cha
 			return true;
 		}
 	}
-	if ((sec->name != NULL) && (strcmp(sec->name, key) == 0)) {
+	if ((sec->name != NULL) && (sub_find(s->root, key) != NULL)) {
 		diag_error(s->d, s->line,
-			   "%s inside of %s '%s', which began in line %d: a } is missing", key, key,
-			   s->title, s->title_line);
+			   "%s inside of %s '%s', which began in line %d: a } is missing", key,
+			   section_words(s, sec), s->title, s->title_line);
 		s->nested = true;
 		return true;
 	}
@@ -226,34 +243,41 @@ static bool key_is_bad(struct scan *s, const struct scan_section *sec, const cha
 
 static bool scan_section(struct scan *s, const struct scan_section *sec);
 
-/* s is behind the name of the section: its title and body. */
-static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen *titles)
+/* s is behind the name of the section: its title, if it has one, and its body. */
+static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen *titles)
 {
-	const struct scan_section *sub = sec->sub;
+	const char *title = s->title;
 	char *from = s->start;
-	const char *title;
-	int line;
+	int line = s->line;
+	const char *outer = s->title;
+	int outer_line = s->title_line;
 	int before;
+	bool ok;
 
 	scan_next(s);
-	if (s->tok != TOK_WORD) {
-		return false;
+	if (sub->titled) {
+		if (s->tok != TOK_WORD) {
+			return false;
+		}
+		title = s->word;
+		line = s->line;
+		scan_next(s);
 	}
-	title = s->word;
-	line = s->line;
-	scan_next(s);
 	if (s->sign != '{') {
 		return false;
 	}
-	before = seen_before(titles, title, line);
+	before = seen_before(titles, mem_printf(s->d->mem, "%s %s", sub->name, title), line);
 	if (before == 0) {
-		sec->begin(title, line);
+		sub->begin(title, line);
 		s->title = title;
 		s->title_line = line;
-		return scan_section(s, sub);
+		ok = scan_section(s, sub);
+		s->title = outer;
+		s->title_line = outer_line;
+		return ok;
 	}
-	diag_error(s->d, line, "%s '%s' is given twice, first in line %d", sub->name, title,
-		   before);
+	diag_error(s->d, line, "%s '%s' is given twice, first in line %d", section_words(s, sub),
+		   title, before);
 	if (!scan_braces(s)) {
 		return false;
 	}
@@ -265,8 +289,8 @@ static bool scan_sub(struct scan *s, const struct scan_section *sec, struct seen
 static bool section_is_open(struct scan *s, const struct scan_section *sec)
 {
 	if ((sec->name != NULL) && !s->nested) {
-		diag_error(s->d, s->title_line, "%s '%s' does not end: a } is missing", sec->name,
-			   s->title);
+		diag_error(s->d, s->title_line, "%s '%s' does not end: a } is missing",
+			   section_words(s, sec), s->title);
 	}
 	return sec->name != NULL;
 }
@@ -278,6 +302,7 @@ static bool scan_section(struct scan *s, const struct scan_section *sec)
 	struct seen titles = { .count = 0 };
 
 	for (;;) {
+		const struct scan_section *sub;
 		char *from;
 
 		scan_next(s);
@@ -285,8 +310,9 @@ static bool scan_section(struct scan *s, const struct scan_section *sec)
 			return (s->tok == TOK_END) ? !section_is_open(s, sec) : (s->sign == '}');
 		}
 		from = s->start;
-		if ((sec->sub != NULL) && (strcmp(s->word, sec->sub->name) == 0)) {
-			if (!scan_sub(s, sec, &titles)) {
+		sub = sub_find(sec, s->word);
+		if (sub != NULL) {
+			if (!scan_sub(s, sub, &titles)) {
 				return false;
 			}
 		} else if (key_is_bad(s, sec, s->word, &seen)) {
@@ -302,7 +328,7 @@ static bool scan_section(struct scan *s, const struct scan_section *sec)
 
 void scan_keys(struct diag *d, char *text, const struct scan_section *root)
 {
-	struct scan s = { .d = d, .at = text, .line = 1 };
+	struct scan s = { .d = d, .at = text, .line = 1, .title = "", .root = root };
 
 	blank_comments(text);
 	(void)scan_section(&s, root);

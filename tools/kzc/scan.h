@@ -7,11 +7,13 @@
 
 /* A section's keys. */
 struct scan_section {
-	const char *name;                           /* "vm"; NULL for the file itself */
-	const char *const *keys;                    /* ended by NULL */
-	const char *const (*later)[2];              /* key, and what to say: not in this version */
-	const struct scan_section *sub;             /* the section that may be inside, or NULL, */
-	void (*begin)(const char *title, int line); /* and what to call for each one */
+	const char *name;                     /* "vm"; NULL for the file itself */
+	bool titled;                          /* vm NAME { ... } */
+	const char *const *keys;              /* ended by NULL */
+	const char *const (*later)[2];        /* key, and what to say: not in this version */
+	const struct scan_section *const *sub; /* the sections that may be inside, or NULL */
+	/* What to call for each one; one without a title has that of the section around it. */
+	void (*begin)(const char *title, int line);
 };
 
 /*

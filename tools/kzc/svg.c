@@ -2,13 +2,17 @@
 /* The picture: cores in columns, memory from the bottom up, a card for each VM. */
 #include <string.h>
 
+#include "cores.h"
 #include "map.h"
 
 #define PAGE_W    1200
 #define MARGIN    40
 #define CORES_Y   138
 #define CORES_H   104
-#define BODY_Y    316
+#define SHARE_H   18
+#define STRIP_Y   38
+#define STRIP_H   46
+#define BODY_GAP  74
 #define BAR_X     168
 #define BAR_W     214
 #define CARD_X    452
@@ -97,6 +101,87 @@ static void put_badge(FILE *out, int x, int y, const struct vm *vm, struct colou
 	put_text(out, x + 21, y + 14, class, level);
 }
 
+/* ---- Cores ---- */
+
+/* What a vCPU has of a core that it shares, or where it has a server. */
+static const char *core_share(struct sys *s, const struct vm *vm)
+{
+	return vm_has_server(vm) ? server_text(&s->mem, &vm->cfg.server)
+				 : mem_printf(&s->mem, "weight %u", vm->cfg.server.weight);
+}
+
+/* As high as the core with most VMs needs it. */
+static int cores_height(const struct sys *s)
+{
+	struct core_vcpu list[KZ_VMS_MAX];
+	int most = CORES_H;
+
+	for (unsigned i = 0; i < s->board.m.cpu_count; i++) {
+		unsigned count = core_vcpus(s, i, list);
+		int h = CORES_H;
+
+		if (count > 1) {
+			h = STRIP_Y + (int)count * STRIP_H + 42;
+		} else if ((count == 1) && vm_has_server(list[0].vm)) {
+			h += SHARE_H;
+		}
+		most = (h > most) ? h : most;
+	}
+	return most;
+}
+
+static int body_y(const struct sys *s)
+{
+	return CORES_Y + cores_height(s) + BODY_GAP;
+}
+
+/* The VM of a core that is not shared. */
+static void put_owner(struct sys *s, FILE *out, int x, int w, struct core_vcpu v)
+{
+	put_badge(out, x + w - 56, CORES_Y + 12, v.vm, vm_colours[v.vm - s->vm]);
+	put_text(out, x + 14, CORES_Y + 54, "body",
+		 mem_printf(&s->mem, "%s, vCPU %u", v.vm->conf->name.s, v.vcpu));
+	if (vm_has_server(v.vm)) {
+		put_text(out, x + 14, CORES_Y + 54 + SHARE_H, "dim", core_share(s, v.vm));
+	}
+}
+
+/* One of the VMs of a core that is shared. */
+static void put_strip(struct sys *s, FILE *out, int x, int y, int w, struct core_vcpu v)
+{
+	struct colour c = vm_colours[v.vm - s->vm];
+
+	put_box(out, x + 8, y, w - 16, STRIP_H - 4, c, false);
+	put_badge(out, x + w - 56, y + 3, v.vm, c);
+	put_text(out, x + 16, y + 18, "body",
+		 mem_printf(&s->mem, "%s, vCPU %u", v.vm->conf->name.s, v.vcpu));
+	put_text(out, x + 16, y + 36, "dim", core_share(s, v.vm));
+}
+
+static void put_core(struct sys *s, FILE *out, unsigned core, int x, int w)
+{
+	struct core_vcpu list[KZ_VMS_MAX];
+	unsigned count = core_vcpus(s, core, list);
+	struct colour c = (count == 1) ? vm_colours[list[0].vm - s->vm] : free_colour;
+	int h = cores_height(s);
+
+	put_box(out, x, CORES_Y, w, h, c, count == 0);
+	put_text(out, x + 14, CORES_Y + 26, "head", mem_printf(&s->mem, "Core %u", core));
+	if (count == 0) {
+		put_text(out, x + 14, CORES_Y + 54, "dim", "free");
+	} else if (count == 1) {
+		put_owner(s, out, x, w, list[0]);
+	}
+	for (unsigned i = 0; (count > 1) && (i < count); i++) {
+		put_strip(s, out, x, CORES_Y + STRIP_Y + (int)i * STRIP_H, w, list[i]);
+	}
+	put_text(out, x + 14, CORES_Y + h - 28, "dim",
+		 mem_printf(&s->mem, "MPIDR %llx", (unsigned long long)s->board.m.mpidr[core]));
+	if (map_has_console(s, core)) {
+		put_text(out, x + 14, CORES_Y + h - 10, "dim", "serves the console");
+	}
+}
+
 static void put_cores(struct sys *s, FILE *out)
 {
 	unsigned count = s->board.m.cpu_count;
@@ -106,26 +191,7 @@ static void put_cores(struct sys *s, FILE *out)
 	w = (w > 268) ? 268 : w;
 	put_text(out, MARGIN, CORES_Y - 14, "section", "Cores");
 	for (unsigned i = 0; i < count; i++) {
-		unsigned vcpu = 0;
-		const struct vm *vm = map_core_vm(s, i, &vcpu);
-		struct colour c = (vm == NULL) ? free_colour : vm_colours[vm - s->vm];
-		int x = MARGIN + (int)i * (w + gap);
-
-		put_box(out, x, CORES_Y, w, CORES_H, c, vm == NULL);
-		put_text(out, x + 14, CORES_Y + 26, "head", mem_printf(&s->mem, "Core %u", i));
-		if (vm == NULL) {
-			put_text(out, x + 14, CORES_Y + 54, "dim", "free");
-		} else {
-			put_badge(out, x + w - 56, CORES_Y + 12, vm, c);
-			put_text(out, x + 14, CORES_Y + 54, "body",
-				 mem_printf(&s->mem, "%s, vCPU %u", vm->conf->name.s, vcpu));
-		}
-		put_text(
-			out, x + 14, CORES_Y + 76, "dim",
-			mem_printf(&s->mem, "MPIDR %llx", (unsigned long long)s->board.m.mpidr[i]));
-		if (map_has_console(s, i)) {
-			put_text(out, x + 14, CORES_Y + 94, "dim", "serves the console");
-		}
+		put_core(s, out, i, MARGIN + (int)i * (w + gap), w);
 	}
 }
 
@@ -164,10 +230,11 @@ static void put_memory(struct sys *s, FILE *out, int body)
 	int full = (body > 2 * natural) ? 2 * natural : body;
 	struct map_span span[MAP_SPANS_MAX];
 	unsigned count = map_memory(s, span);
-	int y = BODY_Y + full;
+	int top = body_y(s);
+	int y = top + full;
 
-	put_text(out, MARGIN, BODY_Y - 18, "section", "Memory");
-	put_text(out, MARGIN + 84, BODY_Y - 18, "dim", "physical addresses, not to scale");
+	put_text(out, MARGIN, top - 18, "section", "Memory");
+	put_text(out, MARGIN + 84, top - 18, "dim", "physical addresses, not to scale");
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t end = span[i].base + span[i].size;
 		int h = span_height(span[i].size) * full / natural;
@@ -196,7 +263,7 @@ static unsigned card_lines(const struct vm *vm)
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		lines += vm->device[i].reg_count;
 	}
-	return lines + (vm->unconfined ? 1 : 0);
+	return lines + (vm->unconfined ? 1 : 0) + (vm_has_server(vm) ? 1 : 0);
 }
 
 static int card_height(const struct vm *vm)
@@ -274,6 +341,12 @@ static void put_card(struct sys *s, unsigned v, int top, FILE *out)
 	put_row(out, &y, "image", vm->conf->image.s,
 		mem_printf(&s->mem, "%s, %s", kinds[vm->kind],
 			   map_size(&s->mem, map_image_size(vm))));
+	if (vm_has_server(vm)) {
+		put_row(out, &y, "server", server_text(&s->mem, &vm->cfg.server),
+			(vm->task_count == 0) ? ""
+					      : mem_printf(&s->mem, "%u task%s", vm->task_count,
+							   (vm->task_count == 1) ? "" : "s"));
+	}
 	put_row(out, &y, "console", console_value(s, vm),
 		(vm->cfg.console_intid == 0)
 			? ""
@@ -330,14 +403,15 @@ void map_svg(struct sys *s, FILE *out)
 	const char *slash = strrchr(s->diag.file, '/');
 	int left = memory_height(s);
 	int right = -CARD_GAP;
-	int y = BODY_Y;
+	int top = body_y(s);
+	int y = top;
 	int body;
 
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		right += card_height(&s->vm[v]) + CARD_GAP;
 	}
 	body = (left > right) ? left : right;
-	put_style(out, BODY_Y + body + LEGEND_H + MARGIN);
+	put_style(out, top + body + LEGEND_H + MARGIN);
 	put_text(out, MARGIN, 54, "title",
 		 mem_printf(&s->mem, "%s on board %s", (slash == NULL) ? s->diag.file : slash + 1,
 			    s->board.name));
@@ -348,11 +422,11 @@ void map_svg(struct sys *s, FILE *out)
 			    (unsigned long long)s->board.image_pa));
 	put_cores(s, out);
 	put_memory(s, out, body);
-	put_text(out, CARD_X, BODY_Y - 18, "section", "Virtual machines");
+	put_text(out, CARD_X, top - 18, "section", "Virtual machines");
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		put_card(s, v, y, out);
 		y += card_height(&s->vm[v]) + CARD_GAP;
 	}
-	put_legend(out, BODY_Y + body + LEGEND_H / 2);
+	put_legend(out, top + body + LEGEND_H / 2);
 	fputs("</svg>\n", out);
 }

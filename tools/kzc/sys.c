@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sys.h"
+#include "cores.h"
 
 #include <errno.h>
 #include <string.h>
@@ -43,6 +43,7 @@ static void system_read(struct sys *s)
 		vm_read(s, &s->vm[v]);
 		guest_read(s, &s->vm[v]);
 	}
+	cores_read(s);
 	device_read_all(s);
 	vm_check_all(s);
 	place_all(s);

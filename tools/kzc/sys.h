@@ -50,7 +50,9 @@ struct task {
 struct vm {
 	const struct conf_vm *conf;
 	struct kz_cfg_vm cfg;
+	unsigned any;        /* vCPUs that have no core yet: kzc places them (cores.c) */
 	bool physical;       /* guest addresses of RAM are physical ones */
+	bool has_stolen;     /* a page of its memory tells it what time it did not get */
 	bool unconfined;     /* the user accepts DMA without an SMMU */
 	uint64_t base, size; /* RAM, guest address */
 	uint64_t pa;
@@ -104,10 +106,17 @@ const char *sys_path(struct sys *s, const char *path);
 /* sys_file - a file's bytes, read once; NULL and an error on that line when it cannot be. */
 const struct bytes *sys_file(struct sys *s, const char *what, struct conf_text path);
 
+/* word_read - the index of a key's word; dflt when the key is not given or wrong (vm.c). */
+uint8_t word_read(struct sys *s, const char *key, struct conf_text text, const char *const *words,
+		  uint8_t dflt);
+
+/* realtime_read - a VM's server, tasks and weight (realtime.c). */
+void realtime_read(struct sys *s, struct vm *vm);
+
 /* vm_read - a VM's keys, without its devices (vm.c). */
 void vm_read(struct sys *s, struct vm *vm);
 
-/* vm_check_all - cores, names and counts over all VMs (vm.c). */
+/* vm_check_all - how many VMs there are (vm.c). */
 void vm_check_all(struct sys *s);
 
 /* guest_read - its image and ramdisk, as pieces without a place (guest.c). */

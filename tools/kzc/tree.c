@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tree.h"
 
+#include <kizami/hcall.h>
 #include <libfdt.h>
 #include <string.h>
 
 #define PL011_CLOCK    24000000u
 #define PPI_SECURE     13u /* the timers' PPIs that no board differs in, and no guest uses */
 #define PPI_HYPERVISOR 10u
+#define EDGE_RISING    1u
 #define LEVEL_HIGH     4u
 #define ROOM           0x10000u /* for all that is not copied from the board */
 
@@ -124,6 +126,14 @@ static void put_clocks(struct sys *s, struct tree *t)
 	}
 }
 
+/* PPI specifiers carry a mask of CPUs on a GICv2. */
+static uint32_t ppi_flags(const struct sys *s, const struct vm *vm, uint32_t trigger)
+{
+	uint32_t mask = (1u << vm->cfg.vcpu_count) - 1;
+
+	return trigger | ((s->board.m.gic_version == 2) ? (mask << 8) : 0);
+}
+
 /* What the board's cores are. */
 static const char *core_model(const void *fdt)
 {
@@ -171,27 +181,62 @@ static void put_memory(struct sys *s, const struct vm *vm, struct tree *t)
 	tree_text(t, "device_type", "memory");
 	tree_reg(t, vm->base, vm->size);
 	tree_end(t);
-	if (vm->cfg.console != KZ_CONSOLE_RING) {
+}
+
+/* A page that is the guest's memory, but not its system's. */
+static void put_kept(struct sys *s, struct tree *t, const char *name, uint64_t ipa)
+{
+	tree_begin_at(s, t, name, ipa);
+	tree_reg(t, ipa, KZ_PAGE_SIZE);
+	tree_flag(t, "no-map");
+	tree_end(t);
+}
+
+static void put_reserved(struct sys *s, const struct vm *vm, struct tree *t)
+{
+	if ((vm->cfg.console != KZ_CONSOLE_RING) && !vm->has_stolen) {
 		return;
 	}
 	tree_begin(t, "reserved-memory");
 	tree_cell(t, "#address-cells", 2);
 	tree_cell(t, "#size-cells", 2);
 	tree_flag(t, "ranges");
-	tree_begin_at(s, t, "console-ring", vm->cfg.console_ipa);
-	tree_reg(t, vm->cfg.console_ipa, KZ_CONSOLE_SIZE);
-	tree_flag(t, "no-map");
+	if (vm->cfg.console == KZ_CONSOLE_RING) {
+		put_kept(s, t, "console-ring", vm->cfg.console_ipa);
+	}
+	if (vm->has_stolen) {
+		put_kept(s, t, "stolen-time", vm->cfg.stolen_ipa);
+	}
 	tree_end(t);
-	tree_end(t);
+}
+
+/* What the hypervisor offers: its interrupt for events (SRT), the console ring. */
+static void put_hypervisor(struct sys *s, const struct vm *vm, struct tree *t)
+{
+	static const char *const words[] = { "kizami,hypervisor-1", "kizami,hypervisor", NULL };
+	bool soft = (vm->cfg.level == KZ_SRT);
+	bool ring = (vm->cfg.console == KZ_CONSOLE_RING);
+
+	if (!soft && !ring) {
+		return;
+	}
 	tree_begin(t, "hypervisor");
-	tree_text(t, "compatible", "kizami,hypervisor");
-	tree_cell(t, "#address-cells", 2);
-	tree_cell(t, "#size-cells", 2);
-	tree_flag(t, "ranges");
-	tree_begin_at(s, t, "console-ring", vm->cfg.console_ipa);
-	tree_text(t, "compatible", "kizami,console-ring");
-	tree_reg(t, vm->cfg.console_ipa, KZ_CONSOLE_SIZE);
-	tree_end(t);
+	tree_texts(t, "compatible", soft ? words : words + 1);
+	if (soft) {
+		const uint32_t cell[3] = { 1, KZ_EVENT_INTID - 16, ppi_flags(s, vm, EDGE_RISING) };
+
+		tree_cell(t, "interrupt-parent", t->phandle_gic);
+		tree_cells(t, "interrupts", cell, 3);
+	}
+	if (ring) {
+		tree_cell(t, "#address-cells", 2);
+		tree_cell(t, "#size-cells", 2);
+		tree_flag(t, "ranges");
+		tree_begin_at(s, t, "console-ring", vm->cfg.console_ipa);
+		tree_text(t, "compatible", "kizami,console-ring");
+		tree_reg(t, vm->cfg.console_ipa, KZ_CONSOLE_SIZE);
+		tree_end(t);
+	}
 	tree_end(t);
 }
 
@@ -258,18 +303,10 @@ static void put_gic(struct sys *s, const struct vm *vm, struct tree *t)
 	tree_end(t);
 }
 
-/* PPI specifiers carry a mask of CPUs on a GICv2. */
-static uint32_t ppi_flags(const struct sys *s, const struct vm *vm)
-{
-	uint32_t mask = (1u << vm->cfg.vcpu_count) - 1;
-
-	return LEVEL_HIGH | ((s->board.m.gic_version == 2) ? (mask << 8) : 0);
-}
-
 static void put_timer(const struct sys *s, const struct vm *vm, struct tree *t)
 {
 	static const char *const words[] = { "arm,armv8-timer", "arm,armv7-timer", NULL };
-	uint32_t flags = ppi_flags(s, vm);
+	uint32_t flags = ppi_flags(s, vm, LEVEL_HIGH);
 	uint32_t ptimer = s->board.m.ptimer_intid;
 	const uint32_t cell[12] = {
 		1,
@@ -306,7 +343,7 @@ static void put_pmu(const struct sys *s, const struct vm *vm, struct tree *t)
 	if (s->board.m.pmu_intid != 0) {
 		cell[n++] = 1;
 		cell[n++] = s->board.m.pmu_intid - 16;
-		cell[n++] = ppi_flags(s, vm);
+		cell[n++] = ppi_flags(s, vm, LEVEL_HIGH);
 	} else {
 		for (unsigned i = 0; i < vm->cfg.vcpu_count; i++) {
 			uint32_t intid = s->board.pmu_intid[vm->cfg.cpu[i]];
@@ -367,6 +404,8 @@ static void put_root(struct sys *s, const struct vm *vm, struct tree *t)
 	tree_cell(t, "interrupt-parent", t->phandle_gic);
 	put_chosen(s, vm, t);
 	put_memory(s, vm, t);
+	put_reserved(s, vm, t);
+	put_hypervisor(s, vm, t);
 	put_cpus(s, vm, t);
 	put_psci(t);
 	put_gic(s, vm, t);

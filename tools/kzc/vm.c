@@ -16,9 +16,8 @@ _Static_assert((KZ_CONSOLE_NONE == 0) && (KZ_CONSOLE_PL011 == 1) && (KZ_CONSOLE_
 _Static_assert((KZ_FAULT_INJECT == 0) && (KZ_FAULT_STOP == 1) && (KZ_FAULT_RESTART == 2),
 	       "fault_words");
 
-/* The index of a key's word; dflt when the key is not given or wrong. */
-static uint8_t word_read(struct sys *s, const char *key, struct conf_text text,
-			 const char *const *words, uint8_t dflt)
+uint8_t word_read(struct sys *s, const char *key, struct conf_text text, const char *const *words,
+		  uint8_t dflt)
 {
 	if (text.s == NULL) {
 		return dflt;
@@ -73,11 +72,42 @@ static void name_check(struct sys *s, const struct conf_vm *c)
 	}
 }
 
+/* "any" or "any 2". */
+static bool cpus_read_any(struct sys *s, struct vm *vm)
+{
+	const struct conf_list *list = &vm->conf->cpus;
+	const char *text = (list->count == 1) ? list->item[0].s : "";
+	uint64_t n = 1;
+
+	if ((strncmp(text, "any", 3) != 0) || (strchr(" \t", text[3]) == NULL)) {
+		return false;
+	}
+	text += 3;
+	text += strspn(text, " \t");
+	if ((*text != '\0') && (!conf_number(text, &n) || (n == 0))) {
+		return false;
+	}
+	if (vm->cfg.level == KZ_HRT) {
+		diag_error(&s->diag, list->line,
+			   "cpus = any is for VMs that share cores: a hard real-time VM owns its "
+			   "cores, name them");
+	} else if (n > s->board.m.cpu_count) {
+		diag_error(&s->diag, list->line, "cpus is '%s': board %s has %u cores",
+			   list->item[0].s, s->board.name, s->board.m.cpu_count);
+	} else {
+		vm->any = (unsigned)n;
+	}
+	return true;
+}
+
 static void cpus_read(struct sys *s, struct vm *vm)
 {
 	const struct conf_list *list = &vm->conf->cpus;
 	uint32_t have = s->board.m.cpu_count;
 
+	if (cpus_read_any(s, vm)) {
+		return;
+	}
 	if (list->count == 0) {
 		diag_error(&s->diag, (list->line != 0) ? list->line : vm->conf->name.line,
 			   "vm '%s' has no cores: cpus = {0} to {%u} are there", vm->conf->name.s,
@@ -198,9 +228,9 @@ void vm_read(struct sys *s, struct vm *vm)
 			   c->name.s);
 	}
 	vm->cfg.level = word_read(s, "level", c->level, level_words, KZ_NRT);
-	vm->cfg.server.weight = (vm->cfg.level == KZ_HRT) ? 0 : KZ_WEIGHT_DEFAULT;
 	vm->cfg.on_fault = word_read(s, "on_fault", c->on_fault, fault_words, KZ_FAULT_INJECT);
 	vm->unconfined = (word_read(s, "dma", c->dma, dma_words, 0) == 1);
+	realtime_read(s, vm);
 	cpus_read(s, vm);
 	memory_read(s, vm);
 	sgi_read(s, vm);
@@ -209,35 +239,6 @@ void vm_read(struct sys *s, struct vm *vm)
 		diag_error(&s->diag, c->cmdline.line,
 			   "cmdline goes into the generated device tree, "
 			   "but dtb gives another one: put it into that one's /chosen");
-	}
-}
-
-/* A core has one owner. */
-static void cpus_check(struct sys *s)
-{
-	const struct vm *owner[KZ_CPUS_MAX] = { NULL };
-
-	for (unsigned v = 0; v < s->vm_count; v++) {
-		const struct vm *vm = &s->vm[v];
-
-		for (unsigned i = 0; i < vm->cfg.vcpu_count; i++) {
-			unsigned core = vm->cfg.cpu[i];
-			const struct vm *first = owner[core];
-			bool hard;
-
-			if (first == NULL) {
-				owner[core] = vm;
-				continue;
-			}
-			hard = (first->cfg.level == KZ_HRT) || (vm->cfg.level == KZ_HRT);
-			diag_error(&s->diag, vm->conf->cpus.line,
-				   "core %u is given to vm '%s' and, "
-				   "in line %d, to vm '%s': %s",
-				   core, vm->conf->name.s, first->conf->cpus.line,
-				   first->conf->name.s,
-				   hard ? "a hard real-time VM owns its cores"
-					: "cores are not shared in this version");
-		}
 	}
 }
 
@@ -252,5 +253,4 @@ void vm_check_all(struct sys *s)
 			   "there can be %u",
 			   s->conf.vm[KZ_VMS_MAX].name.s, KZ_VMS_MAX);
 	}
-	cpus_check(s);
 }
