@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rt_demand.h"
+
+#define ONE 62u /* fractions are of 2^62 */
+
+static bool fits(const struct rt_set *s)
+{
+	uint64_t below = 0;
+
+	return demand_valid(s) && (demand_load(s, false, s->reserve_ppm, RT_MILLION) <= 0) &&
+	       ((s->count == 0) || (demand_late(s, &processor, &below) == 0));
+}
+
+struct rt_result rt_test(const struct rt_set *s)
+{
+	struct rt_result r = { RT_UNDECIDED, 0, 0, 0, 0 };
+
+	if (!demand_valid(s)) {
+		return r;
+	}
+	r.answer = RT_FITS;
+	if (s->count != 0) {
+		r = demand_first(s, &processor);
+	}
+	if ((r.answer == RT_FITS) && (demand_load(s, false, s->reserve_ppm, RT_MILLION) > 0)) {
+		r.answer = RT_RESERVE;
+	}
+	return r;
+}
+
+bool rt_dense(const struct rt_set *s)
+{
+	uint64_t first = RT_TIME_MAX;
+
+	if (!demand_valid(s)) {
+		return false;
+	}
+	for (unsigned i = 0; i < s->count; i++) {
+		first = (s->task[i].d < first) ? s->task[i].d : first;
+	}
+	return (demand_load(s, true, s->reserve_ppm, RT_MILLION) <= 0) &&
+	       (demand_load(s, true, s->count * s->over + s->block, first) <= 0);
+}
+
+/* The largest c of task i, from 1 to `most`, with which the set fits; 0: none. */
+static uint64_t largest(const struct rt_set *s, unsigned i, uint64_t most)
+{
+	struct rt_set trial = *s;
+	uint64_t good = 0;
+	uint64_t bad = most + 1;
+
+	while (bad - good > 1) {
+		trial.task[i].c = good + (bad - good) / 2;
+		if (fits(&trial)) {
+			good = trial.task[i].c;
+		} else {
+			bad = trial.task[i].c;
+		}
+	}
+	return good;
+}
+
+uint64_t rt_slack(const struct rt_set *s, unsigned i)
+{
+	return fits(s) ? largest(s, i, s->task[i].d) - s->task[i].c : 0;
+}
+
+uint64_t rt_cut(const struct rt_set *s, unsigned i)
+{
+	uint64_t good = largest(s, i, s->task[i].c);
+
+	return (good == 0) ? RT_NEVER : s->task[i].c - good;
+}
+
+uint64_t rt_spare(const struct rt_set *s)
+{
+	struct rt_set trial = *s;
+	uint64_t good = 0;
+	uint64_t bad = RT_TIME_MAX;
+
+	if (!fits(s) || (s->count == 0)) {
+		return 0;
+	}
+	for (unsigned i = 0; i < s->count; i++) {
+		bad = (s->task[i].d < bad) ? s->task[i].d : bad;
+	}
+	while (bad - good > 1) {
+		uint64_t mid = good + (bad - good) / 2;
+
+		trial.block = s->block + mid;
+		if (fits(&trial)) {
+			good = mid;
+		} else {
+			bad = mid;
+		}
+	}
+	return good;
+}
+
+uint64_t rt_wait(const struct rt_set *s, bool waits)
+{
+	struct rt_set alone = *s;
+	u128 left = (u128)1 << ONE;
+	uint64_t longest;
+
+	if (!demand_valid(s)) {
+		return RT_NEVER;
+	}
+	alone.block = 0; /* to be kept waiting by themselves is none of their wait */
+	if (s->count == 0) {
+		return 0;
+	}
+	if (!waits) {
+		longest = demand_busy(&alone, &processor, true);
+		return (longest == 0) ? RT_NEVER : longest;
+	}
+	for (unsigned i = 0; i < s->count; i++) {
+		u128 u = ((u128)s->task[i].c << ONE) / s->task[i].t + 1;
+
+		if (u >= left) {
+			return RT_NEVER;
+		}
+		left -= u;
+	}
+	return demand_clip((demand_requests(&alone, 0) << ONE) / left + 1);
+}
+
+uint64_t rt_switches(const struct rt_set *s, unsigned i)
+{
+	uint64_t n = 1;
+
+	for (unsigned j = 0; j < s->count; j++) {
+		if (s->task[j].d < s->task[i].d) {
+			n += (s->task[i].d - s->task[j].d - 1) / s->task[j].t + 1;
+		}
+	}
+	return n;
+}
