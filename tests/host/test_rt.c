@@ -276,8 +276,8 @@ static void test_dense(void **unused)
 		if (!small) {
 			continue;
 		}
-		ok = sum + common / 1000000 * s.reserve_ppm <= common &&
-		     sum + common / first * (s.count * s.over + s.block) <= common;
+		ok = sum + common / 1000000 * s.reserve_ppm +
+		     common / first * (s.count * s.over + s.block) <= common;
 		assert_int_equal(rt_dense(&s), ok);
 		if (ok) {
 			assert_int_equal(rt_test(&s).answer, RT_FITS);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "map.h"
 #include "whatis.h"
 
@@ -63,7 +64,9 @@ static bool file_write(struct sys *s, const char *path, const void *data, size_t
 
 static int run_check(struct sys *s, const struct args *args)
 {
-	(void)load(s, args->word[0]);
+	if (load(s, args->word[0])) {
+		admit_print(s, stdout);
+	}
 	return report(s);
 }
 

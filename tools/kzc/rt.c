@@ -7,7 +7,7 @@ static bool fits(const struct rt_set *s)
 {
 	uint64_t below = 0;
 
-	return demand_valid(s) && (demand_load(s, false, s->reserve_ppm, RT_MILLION) <= 0) &&
+	return demand_valid(s) && (demand_load(s, s->reserve_ppm, RT_MILLION) <= 0) &&
 	       ((s->count == 0) || (demand_late(s, &processor, &below) == 0));
 }
 
@@ -22,7 +22,7 @@ struct rt_result rt_test(const struct rt_set *s)
 	if (s->count != 0) {
 		r = demand_first(s, &processor);
 	}
-	if ((r.answer == RT_FITS) && (demand_load(s, false, s->reserve_ppm, RT_MILLION) > 0)) {
+	if ((r.answer == RT_FITS) && (demand_load(s, s->reserve_ppm, RT_MILLION) > 0)) {
 		r.answer = RT_RESERVE;
 	}
 	return r;
@@ -30,16 +30,23 @@ struct rt_result rt_test(const struct rt_set *s)
 
 bool rt_dense(const struct rt_set *s)
 {
+	uint64_t num[RT_TASKS_MAX + 2];
+	uint64_t den[RT_TASKS_MAX + 2];
 	uint64_t first = RT_TIME_MAX;
 
 	if (!demand_valid(s)) {
 		return false;
 	}
 	for (unsigned i = 0; i < s->count; i++) {
+		num[i] = s->task[i].c;
+		den[i] = s->task[i].d;
 		first = (s->task[i].d < first) ? s->task[i].d : first;
 	}
-	return (demand_load(s, true, s->reserve_ppm, RT_MILLION) <= 0) &&
-	       (demand_load(s, true, s->count * s->over + s->block, first) <= 0);
+	num[s->count] = s->reserve_ppm;
+	den[s->count] = RT_MILLION;
+	num[s->count + 1] = s->count * s->over + s->block;
+	den[s->count + 1] = first;
+	return rt_over(num, den, s->count + 2) <= 0;
 }
 
 /* The largest c of task i, from 1 to `most`, with which the set fits; 0: none. */

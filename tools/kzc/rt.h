@@ -71,7 +71,7 @@ struct rt_result rt_test(const struct rt_set *s);
 
 /*
  * rt_dense - do they also fit when they may wait in the middle of a period and go on (the wake-up
- * rule)? sum of c / d  <=  1 - reserve, and  <=  1 - (count * over + block) / (smallest d).
+ * rule)? The sum of c / d, plus (count * over + block) / (smallest d), is at most 1 - reserve.
  */
 bool rt_dense(const struct rt_set *s);
 

@@ -70,14 +70,14 @@ int rt_over(const uint64_t *num, const uint64_t *den, unsigned count)
 	return (left < 0) ? 1 : (left > (int64_t)count) ? -1 : 0;
 }
 
-int demand_load(const struct rt_set *s, bool dense, uint64_t num, uint64_t den)
+int demand_load(const struct rt_set *s, uint64_t num, uint64_t den)
 {
 	uint64_t n[RT_TASKS_MAX + 1];
 	uint64_t d[RT_TASKS_MAX + 1];
 
 	for (unsigned i = 0; i < s->count; i++) {
 		n[i] = s->task[i].c;
-		d[i] = dense ? s->task[i].d : s->task[i].t;
+		d[i] = s->task[i].t;
 	}
 	n[s->count] = num;
 	d[s->count] = den;
@@ -208,7 +208,7 @@ static uint64_t slope_end(const struct rt_set *s, const struct rt_supply *in)
 
 int demand_late(const struct rt_set *s, const struct rt_supply *in, uint64_t *below)
 {
-	int over = demand_load(s, false, in->p - in->q, in->p);
+	int over = demand_load(s, in->p - in->q, in->p);
 	int found = -1;
 
 	*below = (over < 0) ? slope_end(s, in) : 0;

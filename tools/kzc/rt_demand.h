@@ -18,8 +18,8 @@ uint64_t demand_clip(u128 n);
 /* demand_valid - is all within what the analysis can count with? */
 bool demand_valid(const struct rt_set *s);
 
-/* demand_load - the sum of c/t, or of c/d when dense, and num/den, against 1: as rt_over. */
-int demand_load(const struct rt_set *s, bool dense, uint64_t num, uint64_t den);
+/* demand_load - the sum of c/t, and num/den, against 1: as rt_over. */
+int demand_load(const struct rt_set *s, uint64_t num, uint64_t den);
 
 /* demand_when - when that much has been supplied. */
 uint64_t demand_when(const struct rt_supply *s, u128 execution);
