@@ -22,6 +22,7 @@ void host_reset(void)
 	memset(&host, 0, sizeof(host));
 	memset(&machine, 0, sizeof(machine));
 	host.room = UINT32_MAX;
+	host.hz = HOST_HZ;
 	host.ram = ram != NULL ? ram : aligned_alloc(4096, HOST_RAM_SIZE);
 	host.cpu = cpu != NULL ? cpu : calloc(KZ_CPUS_MAX, sizeof(*cpu));
 	assert(host.ram != NULL && host.cpu != NULL);
@@ -31,6 +32,16 @@ void host_reset(void)
 		host.cpu[i].id = i;
 	}
 	this_cpu = 0;
+}
+
+void host_freeze(uint64_t ticks)
+{
+	host.frozen = true;
+	host.ticks = ticks;
+	for (uint32_t i = 0; i < KZ_CPUS_MAX; i++) {
+		host.timer[i] = UINT64_MAX;
+		host.cpu[i].arch.loaded = NULL;
+	}
 }
 
 void host_become(uint32_t cpu)
@@ -108,19 +119,30 @@ void arch_cpu_wait(void)
 	me->woken = kicks;
 }
 
+bool arch_cpu_poll(void)
+{
+	struct arch_percpu *me = &host.cpu[this_cpu].arch;
+	uint32_t kicks = __atomic_load_n(&me->kicks, __ATOMIC_ACQUIRE);
+	bool wanted = me->woken != kicks;
+
+	me->polls++;
+	me->woken = kicks;
+	return wanted;
+}
+
 uint64_t arch_ticks(void)
 {
-	return __atomic_fetch_add(&host.ticks, 1, __ATOMIC_RELAXED);
+	return host.frozen ? host.ticks : __atomic_fetch_add(&host.ticks, 1, __ATOMIC_RELAXED);
 }
 
 uint64_t arch_ticks_hz(void)
 {
-	return 1000000;
+	return host.hz;
 }
 
 void arch_timer_arm(uint64_t ticks)
 {
-	host.timer[this_cpu] = host.ticks + ticks;
+	host.timer[this_cpu] = ticks;
 }
 
 void hv_panic(const char *fmt, ...)
@@ -177,22 +199,20 @@ void arch_vm_reset(struct vm *vm)
 	vm->arch.resets++;
 }
 
-void arch_vm_revoke(struct vm *vm)
+void arch_vm_revoke(struct vm *vm, bool revoked)
 {
-	vm->arch.revoked = true;
-	vm->arch.revokes++;
-}
-
-void arch_vm_grant(struct vm *vm)
-{
-	check_parked(vm);
-	vm->arch.revoked = false;
+	if (!revoked) {
+		check_parked(vm);
+	}
+	vm->arch.revoked = revoked;
+	vm->arch.revokes += revoked;
 }
 
 void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 {
 	check_own(v);
-	assert(v->arch.resets == v->arch.parks);
+	assert(v->arch.resets == v->arch.parks && v->cpu->arch.loaded == NULL);
+	v->cpu->arch.loaded = v;
 	v->arch.resets++;
 	v->arch.parked = false;
 	v->arch.pc = entry;
@@ -202,9 +222,41 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 void arch_vcpu_park(struct vcpu *v)
 {
 	check_own(v);
-	assert(v->arch.resets == v->arch.parks + 1);
+	assert(v->arch.resets == v->arch.parks + 1 && v->cpu->arch.loaded == v);
+	v->cpu->arch.loaded = NULL;
 	v->arch.parks++;
 	v->arch.parked = true;
+}
+
+uint64_t arch_vcpu_save(struct vcpu *v)
+{
+	check_own(v);
+	assert(v->cpu->arch.loaded == v);
+	v->cpu->arch.loaded = NULL;
+	v->arch.saves++;
+	return v->arch.alarm;
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+	check_own(v);
+	assert(v->cpu->arch.loaded == NULL && !v->arch.parked);
+	v->cpu->arch.loaded = v;
+	v->arch.loads++;
+}
+
+void arch_vcpu_mask(struct vcpu *v, bool masked)
+{
+	check_own(v);
+	assert(v->arch.masked != masked);
+	v->arch.masked = masked;
+}
+
+void arch_vcpu_result(struct vcpu *v, uint64_t a, uint64_t b)
+{
+	check_own(v);
+	v->arch.result[0] = a;
+	v->arch.result[1] = b;
 }
 
 void arch_vcpu_sync(struct vcpu *v)
@@ -218,14 +270,9 @@ void arch_vcpu_enter(struct vcpu *v)
 {
 	check_own(v);
 	assert(!v->arch.parked && v->arch.resets == v->arch.parks + 1 && !v->vm->arch.revoked);
+	assert(v->cpu->arch.loaded == v);
 	host.entered = v;
 	host_leave(HOST_ENTERED);
-}
-
-void arch_vcpu_standby(struct vcpu *v)
-{
-	check_own(v);
-	v->arch.standbys++;
 }
 
 uint64_t arch_vcpu_pc(const struct vcpu *v)
@@ -242,14 +289,18 @@ void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a)
 
 /* ---- Interrupts ---- */
 
-void arch_irq_line(struct vm *vm, uint32_t intid, bool high)
+void arch_irq_line(struct vcpu *v, uint32_t intid, bool high)
 {
 	uint64_t bit = BIT64(intid % 64);
-	uint64_t *word = &vm->arch.line[intid / 64];
+	uint64_t *word = intid < 32 ? &v->arch.ppi : &v->vm->arch.line[intid / 64];
 
-	assert(intid >= 32 && intid < KZ_INTID_MAX);
+	assert(intid >= 16 && intid < KZ_INTID_MAX);
 	if (((*word & bit) != 0) != high) {
-		vm->arch.edges++;
+		if (intid < 32) {
+			v->arch.ppi_rises += high;
+		} else {
+			v->vm->arch.edges++;
+		}
 	}
 	*word = high ? *word | bit : *word & ~bit;
 }

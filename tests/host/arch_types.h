@@ -16,7 +16,7 @@ struct vcpu;
 
 struct arch_vm {
 	uint32_t inits, resets;		/* calls of arch_vm_init, _reset */
-	bool revoked;			/* between arch_vm_revoke and arch_vm_grant */
+	bool revoked;			/* by arch_vm_revoke */
 	uint32_t revokes;
 	uint64_t line[(KZ_INTID_MAX + 63) / 64];	/* level of each interrupt line */
 	uint32_t edges;			/* changes of them */
@@ -28,7 +28,13 @@ struct arch_vm {
 
 struct arch_vcpu {
 	bool parked;			/* by arch_vcpu_park, until arch_vcpu_reset */
-	uint32_t resets, parks, syncs, standbys;	/* calls */
+	uint32_t resets, parks, syncs, saves, loads;	/* calls */
+	bool masked;			/* by arch_vcpu_mask */
+	uint64_t alarm;			/* what arch_vcpu_save says: 0 is long ago, for a machine */
+					/* whose clock a test does not care for */
+	uint64_t ppi;			/* levels of its private lines, a bit each */
+	uint32_t ppi_rises;
+	uint64_t result[2];		/* of arch_vcpu_result */
 	uint64_t pc, x0;
 	uint32_t aborts;		/* external aborts that were injected */
 	uint64_t abort_addr;		/* of the last one */
@@ -38,18 +44,22 @@ struct arch_vcpu {
 struct arch_percpu {
 	uint32_t kicks;			/* calls of arch_cpu_kick for this core; atomic */
 	uint32_t woken;			/* of these: arch_cpu_wait has seen them */
-	uint32_t waits;			/* calls of arch_cpu_wait */
+	uint32_t waits, polls;		/* calls of arch_cpu_wait, _poll */
+	struct vcpu *loaded;		/* whose registers these are; one at a time */
 	bool started;			/* by arch_cpu_start */
 };
 
 #define HOST_OUT_MAX	(1u << 20)
 #define HOST_IN_MAX	4096u
+#define HOST_HZ		1000000u
 #define HOST_RAM_PA	0x40000000ull
 #define HOST_RAM_SIZE	(1u << 20)
 
 struct host {
-	uint64_t ticks;			/* what arch_ticks says; each call adds 1 */
-	uint64_t timer[KZ_CPUS_MAX];	/* tick at which it is due; 0: not armed */
+	uint64_t ticks;			/* what arch_ticks says; each call adds 1, */
+	bool frozen;			/* unless only the test moves it */
+	uint64_t hz;
+	uint64_t timer[KZ_CPUS_MAX];	/* tick at which it is due, as it was armed */
 	/* The UART. */
 	uint8_t out[HOST_OUT_MAX];	/* all that was ever put */
 	uint32_t out_len;
@@ -71,6 +81,8 @@ enum { HOST_RETURNED, HOST_OFF, HOST_ASLEEP, HOST_ENTERED, HOST_PANIC };
 
 /* A machine as after power-on, without a VM, and a UART that takes everything. */
 void host_reset(void);
+/* The clock stands at `ticks` until the test moves it; no guest is loaded, no timer armed. */
+void host_freeze(uint64_t ticks);
 /* The calling thread is this core from here. */
 void host_become(uint32_t cpu);
 /* A byte arrives at the UART; its interrupt is up to the test. */

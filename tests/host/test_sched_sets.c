@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link: hv/sched.c hv/server.c hv/policy.c hv/vm.c hv/console.c hv/console_in.c hv/print.c */
+/* link: hv/status.c hv/pl011.c */
+/* link: tests/host/arch_host.c tests/host/sim.c tests/host/sim_sets.c tests/host/sim_oracle.c */
+/* flags: -O2 -fno-sanitize=all */
+/*
+ * A million random sets of servers and guests, one after another, on two
+ * processes. Arguments: how many, the first seed. One set again: 1 SEED.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+#define SETS		1000000ull
+#define FIRST_SEED	1ull
+#define WORKERS		2u
+
+static bool work(uint64_t seed, uint64_t end, struct sim_totals *t)
+{
+	host_reset();
+	for (; seed < end; seed++) {
+		sim_check_seed(seed, t);
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t sets = argc > 1 ? strtoull(argv[1], NULL, 0) : SETS;
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : FIRST_SEED;
+	struct sim_totals *part = mmap(NULL, sizeof(*part) * WORKERS, PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct sim_totals all = { 0 };
+	int failed = 0;
+
+	if (part == MAP_FAILED) {
+		return 1;
+	}
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		if (fork() == 0) {
+			return !work(first + sets * i / WORKERS,
+				     first + sets * (i + 1) / WORKERS, &part[i]);
+		}
+	}
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		int status = 1;
+
+		wait(&status);
+		failed |= status;
+	}
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		sim_total(&all, &part[i]);
+	}
+	sim_totals_print(&all, first);
+	return failed != 0 || all.sets != sets;
+}
