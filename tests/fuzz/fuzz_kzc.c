@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* link: tools/kzc/admit.c tools/kzc/rt.c tools/kzc/rt_demand.c tools/kzc/rt_inner.c */
 /* link: tools/kzc/board_keys.c tools/kzc/cores.c tools/kzc/realtime.c */
 /* link: tools/kzc/board.c tools/kzc/conf.c tools/kzc/device.c tools/kzc/diag.c tools/kzc/dt.c */
 /* link: tools/kzc/guest.c tools/kzc/image.c tools/kzc/map.c tools/kzc/mem.c tools/kzc/pass.c */

@@ -99,7 +99,7 @@ MISTAKES = {
     "nrt_reserve": (HEAD + VM + "nrt_reserve = 5 #!", "nrt_reserve is '5': it is a share, 0% to"),
     "nrt_reserve of all": (HEAD + VM + "nrt_reserve = 100.1% #!", "nrt_reserve is '100.1%'"),
     "nrt_reserve too fine": (HEAD + VM + "nrt_reserve = 0.00001% #!", "is '0.00001%'"),
-    "core's reserve": (HEAD + VM + "core 0 {\n reserve = x% #!\n}\n", "reserve is 'x%': it is a sh"),
+    "core's reserve": (HEAD + VM + "core 0 {\n reserve = x% #!\n}\n", "reserve is 'x%': it is a s"),
     "reserve of no core": (HEAD + VM + "core 3 { #!\n reserve = 5%\n}\n",
                            "there is no core '3': board board has 0 to 2"),
     "core without a number": (HEAD + VM + "core any { #!\n reserve = 5%\n}\n", "no core 'any'"),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "admit.h"
 #include "cores.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ static void system_read(struct sys *s)
 		guest_read(s, &s->vm[v]);
 	}
 	cores_read(s);
+	admit_all(s);
 	device_read_all(s);
 	vm_check_all(s);
 	place_all(s);
