@@ -70,6 +70,8 @@ KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c)
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
+# What QEMU's tests count masked instructions with.
+MASKED := $(B)/host/masked.so
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
@@ -80,7 +82,7 @@ IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) guests ## build the hypervisor, kzc and the guests (the default)
+all: $(HV) $(KZC) $(MASKED) guests ## build the hypervisor, kzc and the guests (the default)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -131,6 +133,10 @@ $(B)/host/%.c.o: %.c Makefile
 
 $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
+
+$(MASKED): tools/masked/masked.c Makefile
+	@mkdir -p $(@D)
+	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
 
 # A test names the sources that it is linked with: /* link: hv/blob.c tests/host/arch_host.c */
 links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
@@ -188,7 +194,7 @@ host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 	$(PYTEST) tests/kzc
 
-qemu-test: images ## the real image under QEMU
+qemu-test: images $(MASKED) ## the real image under QEMU
 	$(PYTEST) tests/qemu
 
 fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pexpect
 
+import masked
+
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "build/test/qemu"
 KZC = ROOT / "build/host/kzc"
@@ -97,7 +99,8 @@ class Machine:
         self.seen = 0           # lines that wait_line() has gone past
         self.marks = 0
         self.output = open(log, "w", encoding="utf-8", newline="")
-        self.child = pexpect.spawn(str(command[0]), [str(word) for word in command[1:]],
+        words = [str(word) for word in [*command[1:], *masked.arguments(command)]]
+        self.child = pexpect.spawn(str(command[0]), words,
                                    encoding="utf-8", codec_errors="replace", echo=False,
                                    timeout=None, cwd=str(ROOT), dimensions=(50, 200))
         self.child.delaybeforesend = None
