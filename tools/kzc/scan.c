@@ -249,7 +249,6 @@ static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen
 	const char *title = s->title;
 	char *from = s->start;
 	int line = s->line;
-	const char *outer = s->title;
 	int outer_line = s->title_line;
 	int before;
 	bool ok;
@@ -272,7 +271,6 @@ static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen
 		s->title = title;
 		s->title_line = line;
 		ok = scan_section(s, sub);
-		s->title = outer;
 		s->title_line = outer_line;
 		return ok;
 	}
