@@ -31,6 +31,9 @@ void host_reset(void)
 	for (uint32_t i = 0; i < KZ_CPUS_MAX; i++) {
 		host.cpu[i].id = i;
 	}
+	for (uint32_t i = 0; i < KZ_VMS_MAX * KZ_VCPUS_MAX; i++) {
+		machine.vm[i / KZ_VCPUS_MAX].vcpu[i % KZ_VCPUS_MAX].away.alarm = UINT64_MAX;
+	}
 	this_cpu = 0;
 }
 
@@ -233,8 +236,8 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	check_own(v);
 	assert(v->cpu->arch.loaded == v);
 	v->cpu->arch.loaded = NULL;
-	v->arch.saves++;
-	return v->arch.alarm;
+	v->away.saves++;
+	return v->away.alarm;
 }
 
 void arch_vcpu_load(struct vcpu *v)
@@ -242,7 +245,7 @@ void arch_vcpu_load(struct vcpu *v)
 	check_own(v);
 	assert(v->cpu->arch.loaded == NULL && !v->arch.parked);
 	v->cpu->arch.loaded = v;
-	v->arch.loads++;
+	v->away.loads++;
 }
 
 void arch_vcpu_mask(struct vcpu *v, bool masked)

@@ -28,10 +28,8 @@ struct arch_vm {
 
 struct arch_vcpu {
 	bool parked;			/* by arch_vcpu_park, until arch_vcpu_reset */
-	uint32_t resets, parks, syncs, saves, loads;	/* calls */
+	uint32_t resets, parks, syncs;	/* calls */
 	bool masked;			/* by arch_vcpu_mask */
-	uint64_t alarm;			/* what arch_vcpu_save says: 0 is long ago, for a machine */
-					/* whose clock a test does not care for */
 	uint64_t ppi;			/* levels of its private lines, a bit each */
 	uint32_t ppi_rises;
 	uint64_t result[2];		/* of arch_vcpu_result */
@@ -39,6 +37,12 @@ struct arch_vcpu {
 	uint32_t aborts;		/* external aborts that were injected */
 	uint64_t abort_addr;		/* of the last one */
 	struct vgic_cpu vgic;
+};
+
+/* Of a vCPU while another has the core. */
+struct arch_away {
+	uint32_t saves, loads;		/* calls */
+	uint64_t alarm;			/* what arch_vcpu_save says */
 };
 
 struct arch_percpu {

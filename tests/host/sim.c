@@ -85,7 +85,7 @@ static bool boot(struct sim_set *set)
 		v->hazard = 0;
 		v->state = VCPU_OFF;
 		memset(&v->arch, 0, offsetof(struct arch_vcpu, vgic));
-		v->arch.alarm = NEVER;
+		v->away = (struct arch_away){.alarm = NEVER};
 		vm->alive = 0;
 		vm->arch.inits = 0;
 		SIM_CHECK(vm_init(vm, i, &blob.vm[i]) == KZ_OK, "vm_init");
@@ -105,6 +105,7 @@ static void draw(struct sim *sim, uint32_t i)
 	static const uint8_t chances[SIM_KINDS] = {
 		[SIM_GOOD] = BIT(SIM_DONE), [SIM_JOBS] = BIT(SIM_DONE),
 		[SIM_SLEEPER] = BIT(SIM_SLEEP), [SIM_WAITER] = BIT(SIM_WAIT),
+		[SIM_CLOCKWORK] = BIT(SIM_SLEEP), [SIM_YIELDER] = BIT(SIM_DONE),
 	};
 	const struct sim_spec *s = &sim->set->spec[i];
 	struct sim_guest *g = &sim->guest[i];
@@ -119,12 +120,33 @@ static void draw(struct sim *sim, uint32_t i)
 	} else {
 		g->act = (enum sim_act)__builtin_ctz(chances[s->kind]);
 	}
-	if (s->kind == SIM_GOOD || sim_range(&g->rng, 0, 2) == 0) {
+	if (s->kind >= SIM_RANDOM_KINDS) {
+		g->segment = s->run;
+	} else if (s->kind == SIM_GOOD || sim_range(&g->rng, 0, 2) == 0) {
 		g->segment = sim_range(&g->rng, 0, 3) == 0 ? budget :
 			     sim_range(&g->rng, 1, budget);
 	} else {
 		g->segment = sim_range(&g->rng, 1, 2 * budget + 1);
 	}
+}
+
+/* It tells other parameters, within what is promised: they are always granted. */
+static void guest_serves(struct sim *sim, uint32_t i)
+{
+	const struct sim_spec *s = &sim->set->spec[i];
+	uint64_t *rng = &sim->guest[i].rng;
+	uint64_t period = s->period + sim_range(rng, 0, s->period);
+	uint64_t deadline = sim_range(rng, s->deadline, period);
+	uint64_t budget = sim_range(rng, 1, s->budget);
+
+	if (sim_range(rng, 0, 1) == 0) {
+		budget = s->budget;
+		period = s->period;
+		deadline = s->deadline;
+	}
+	SIM_CHECK(sched_serve(vcpu_of(i), budget, period, deadline) == KZ_OK, "%u is not served",
+		  i);
+	oracle_serve(&sim->oracle, i, budget, period, deadline);
 }
 
 static void guest_acts(struct sim *sim, uint32_t i)
@@ -135,21 +157,28 @@ static void guest_acts(struct sim *sim, uint32_t i)
 	enum sim_act act = g->act;
 
 	draw(sim, i);
+	if (sim->set->spec[i].kind == SIM_MIXED && period != 0 && !sim->set->forced &&
+	    sim_range(&g->rng, 0, 3) == 0) {
+		guest_serves(sim, i);
+	}
 	if (act == SIM_DONE) {
 		sched_job_done(vcpu_of(i));
 		oracle_done(&sim->oracle, i);
 		return;
 	}
+	if (sim->set->spec[i].kind == SIM_CLOCKWORK) {
+		wait = sim->set->spec[i].pause;
+	}
 	if (g->pending) {
 		g->pending = false;		/* WFI falls through */
 		return;
 	}
-	vcpu_of(i)->arch.alarm = act == SIM_SLEEP ? host.ticks + wait : NEVER;
+	vcpu_of(i)->away.alarm = act == SIM_SLEEP ? host.ticks + wait : NEVER;
 	if (act == SIM_WAIT) {
 		g->irq_at = host.ticks + wait;
 	}
 	sched_block(vcpu_of(i));
-	oracle_block(&sim->oracle, i, vcpu_of(i)->arch.alarm);
+	oracle_block(&sim->oracle, i, vcpu_of(i)->away.alarm);
 }
 
 /* ---- Interrupts ---- */
@@ -165,7 +194,7 @@ static void wakes(struct sim *sim, uint32_t i)
 {
 	sim->guest[i].pending = sim->oracle.ref[i].state != REF_WAIT;
 	if (!sim->guest[i].pending) {
-		vcpu_of(i)->arch.alarm = NEVER;
+		vcpu_of(i)->away.alarm = NEVER;
 	}
 	oracle_wake(&sim->oracle, i);
 }
@@ -196,6 +225,7 @@ static void storm(struct sim *sim, uint32_t i)
 	struct sim_guest *g = &sim->guest[i];
 	uint64_t since = host.ticks;
 
+	sim->storms++;
 	g->lines--;
 	g->line_at = g->lines != 0 ? since + sim->set->cost + sim_range(&g->rng, 0, 3) : NEVER;
 	wakes(sim, i);
@@ -231,7 +261,7 @@ static uint64_t source_at(const struct sim *sim, enum source source, uint32_t i)
 		return irq_is_masked(i) ? NEVER : g->irq_at;
 	case ALARM:
 		return host.cpu[0].vcpu == vcpu_of(i) && sim->oracle.ref[i].state == REF_WAIT ?
-		       vcpu_of(i)->arch.alarm : NEVER;
+		       vcpu_of(i)->away.alarm : NEVER;
 	case LINE:
 		return sim->oracle.runner == i || vcpu_of(i)->arch.masked ? NEVER : g->line_at;
 	default:

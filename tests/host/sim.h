@@ -26,6 +26,9 @@ enum sim_kind {
 	SIM_SLEEPER,		/* WFI until its own timer */
 	SIM_WAITER,		/* WFI until an interrupt from outside */
 	SIM_MIXED,
+	SIM_RANDOM_KINDS,
+	SIM_CLOCKWORK = SIM_RANDOM_KINDS,	/* executes for `run`, then WFI for `pause` */
+	SIM_YIELDER,		/* job_done after each `run` */
 	SIM_KINDS
 };
 
@@ -33,6 +36,7 @@ struct sim_spec {
 	uint64_t budget, period, deadline;	/* ticks; budget 0: it has no server */
 	uint32_t weight;
 	enum sim_kind kind;
+	uint64_t run, pause;	/* ticks; of clockwork */
 	uint32_t lines;		/* of a storm: each fires as soon as it is acknowledged */
 };
 
@@ -86,6 +90,9 @@ struct ref {
 	enum ref_state state;
 	bool server;
 	uint64_t budget, period, deadline;
+	struct {
+		uint64_t budget, period, deadline;
+	} next;				/* from the next release on; period 0: the same */
 	uint64_t release, due;
 	int64_t left;
 	bool told, masked;
@@ -101,6 +108,8 @@ struct ref {
 	uint32_t marks;
 	uint64_t supply;		/* executed since its backlog began */
 	uint64_t slack;			/* that its supply may be short of */
+	bool waits;			/* it woke and has not run yet */
+	uint64_t worst_delay;		/* between the two */
 };
 
 struct oracle {
@@ -124,6 +133,8 @@ void oracle_start(struct oracle *o, uint32_t i);
 void oracle_block(struct oracle *o, uint32_t i, uint64_t alarm);
 void oracle_wake(struct oracle *o, uint32_t i);
 void oracle_done(struct oracle *o, uint32_t i);
+void oracle_serve(struct oracle *o, uint32_t i, uint64_t budget, uint64_t period,
+		  uint64_t deadline);
 /* The scheduler looked at the clock: what is due happens. */
 void oracle_settle(struct oracle *o);
 /* It chose: SIM_NOBODY, if the core sleeps. */
@@ -149,7 +160,7 @@ struct sim {
 	const struct sim_set *set;
 	struct oracle oracle;
 	struct sim_guest guest[SIM_MAX];
-	uint64_t jobs, switches, misses;
+	uint64_t jobs, switches, misses, storms;
 };
 
 /* A set from its start to its horizon; sim_fail on the first thing that is wrong. */
@@ -161,6 +172,7 @@ bool sim_accepted(struct sim_set *set);
 /* What was done with many sets. */
 struct sim_totals {
 	uint64_t sets, admitted, strict, storms, refused, unknown, pairs, jobs, switches, misses;
+	uint64_t interrupts;		/* of storms */
 };
 
 /*

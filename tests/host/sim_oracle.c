@@ -27,12 +27,14 @@ void oracle_init(struct oracle *o, const struct sim_set *set)
 /* ---- Never more than promised ---- */
 
 /* What a server may execute in periods that begin and are due within `length`. */
-static uint64_t demand_bound(const struct oracle *o, const struct ref *r, uint64_t length)
+static uint64_t demand_bound(const struct oracle *o, uint32_t i, uint64_t length)
 {
+	const struct sim_spec *s = &o->set->spec[i];
+
 	if (o->set->strict) {
-		return ((length - r->deadline) / r->period + 1) * r->budget;
+		return ((length - s->deadline) / s->period + 1) * s->budget;
 	}
-	return length * r->budget / r->deadline;
+	return length * s->budget / s->deadline;
 }
 
 /* The last period is over: no window that ends with it has more than its share. */
@@ -50,27 +52,10 @@ static void check_windows(const struct oracle *o, uint32_t i)
 		uint64_t length = due - r->period_log[slot].release;
 
 		ran += r->period_log[slot].ran;
-		SIM_CHECK(ran <= demand_bound(o, r, length) + o->set->cost,
+		SIM_CHECK(ran <= demand_bound(o, i, length) + o->set->cost,
 			  "%u executed %llu in %llu ticks up to its deadline at %llu", i,
 			  (ull)ran, (ull)length, (ull)due);
 	}
-}
-
-static void begin_period(struct oracle *o, uint32_t i, uint64_t at)
-{
-	struct ref *r = &o->ref[i];
-	uint32_t slot = r->periods % SIM_MARKS;
-
-	check_windows(o, i);
-	r->release = at;
-	r->due = at + r->deadline;
-	r->left = (int64_t)r->budget + (r->left < 0 ? r->left : 0);
-	r->told = false;
-	r->jobs++;
-	r->periods++;
-	r->period_log[slot].release = at;
-	r->period_log[slot].due = r->due;
-	r->period_log[slot].ran = 0;
 }
 
 /* ---- Never less than promised ---- */
@@ -124,6 +109,7 @@ static void begin_backlog(struct oracle *o, struct ref *r, bool fresh)
 
 	r->marks = 0;
 	r->supply = 0;
+	r->waits = true;
 	r->slack = o->set->blocking;
 	if (!fresh) {
 		blackout += r->period - (o->set->strict ? 0 : r->budget);
@@ -133,6 +119,34 @@ static void begin_backlog(struct oracle *o, struct ref *r, bool fresh)
 }
 
 /* ---- The rules of a server ---- */
+
+static void begin_period(struct oracle *o, uint32_t i, uint64_t at)
+{
+	struct ref *r = &o->ref[i];
+	uint32_t slot = r->periods % SIM_MARKS;
+	bool change = r->next.period != 0;
+
+	check_windows(o, i);
+	if (change) {
+		check_supply(o, i);
+		r->budget = r->next.budget;
+		r->period = r->next.period;
+		r->deadline = r->next.deadline;
+		r->next.period = 0;
+	}
+	r->release = at;
+	r->due = at + r->deadline;
+	r->left = (int64_t)r->budget + (r->left < 0 ? r->left : 0);
+	r->told = false;
+	r->jobs++;
+	r->periods++;
+	r->period_log[slot].release = at;
+	r->period_log[slot].due = r->due;
+	r->period_log[slot].ran = 0;
+	if (change) {
+		begin_backlog(o, r, at == o->now);
+	}
+}
 
 static void ready_or_out(struct ref *r)
 {
@@ -249,7 +263,8 @@ static void wake_server(struct oracle *o, uint32_t i)
 	}
 	if (r->deadline != r->period) {
 		r->left = fair;
-	} else if (o->now != r->release) {
+	} else {
+		r->jobs -= o->now == r->release;	/* the same job */
 		begin_period(o, i, o->now);
 	}
 }
@@ -280,6 +295,14 @@ void oracle_done(struct oracle *o, uint32_t i)
 		o->ref[i].state = REF_DONE;
 	}
 	o->left_it = true;
+}
+
+void oracle_serve(struct oracle *o, uint32_t i, uint64_t budget, uint64_t period,
+		  uint64_t deadline)
+{
+	o->ref[i].next.budget = budget;
+	o->ref[i].next.period = period;
+	o->ref[i].next.deadline = deadline;
 }
 
 static void miss(struct oracle *o, uint32_t i)
@@ -357,6 +380,16 @@ static void check_choice(const struct oracle *o, uint32_t i)
 		  o->runner);
 }
 
+static void note_delay(const struct oracle *o, struct ref *r)
+{
+	uint64_t delay = o->now - r->mark[0].at;
+
+	if (r->waits && delay > r->worst_delay) {
+		r->worst_delay = delay;
+	}
+	r->waits = false;
+}
+
 void oracle_chosen(struct oracle *o, uint32_t i)
 {
 	if (i == SIM_NOBODY) {
@@ -376,6 +409,7 @@ void oracle_chosen(struct oracle *o, uint32_t i)
 		}
 		if (i != SIM_NOBODY) {
 			check_supply(o, i);
+			note_delay(o, &o->ref[i]);
 		}
 	}
 	o->runner = i;

@@ -96,7 +96,7 @@ void sim_generate(struct sim_set *set, uint64_t seed)
 		struct sim_spec *s = &set->spec[i];
 
 		s->weight = (uint32_t)sim_range(&rng, 1, 400);
-		s->kind = (enum sim_kind)sim_range(&rng, 0, SIM_KINDS - 1);
+		s->kind = (enum sim_kind)sim_range(&rng, 0, SIM_RANDOM_KINDS - 1);
 		if (i < servers) {
 			random_server(s, &rng, style, total * weight[i] / sum);
 		}
@@ -116,7 +116,7 @@ void sim_generate(struct sim_set *set, uint64_t seed)
 void sim_print(const struct sim_set *set)
 {
 	static const char kinds[SIM_KINDS][8] = {"hog", "good", "jobs", "sleeper", "waiter",
-						 "mixed"};
+						 "mixed", "clock", "yielder"};
 
 	fprintf(stderr, "set: seed %llu, horizon %llu, reserve %u ppm%s%s\n",
 		(unsigned long long)set->seed, (unsigned long long)set->horizon,
@@ -222,6 +222,7 @@ static void run(struct sim_set *set, struct sim_totals *t)
 	t->jobs += sim.jobs;
 	t->switches += sim.switches;
 	t->misses += sim.misses;
+	t->interrupts += sim.storms;
 	t->strict += set->strict;
 	t->storms += set->cost != 0;
 }
@@ -299,16 +300,17 @@ void sim_total(struct sim_totals *sum, const struct sim_totals *part)
 	sum->jobs += part->jobs;
 	sum->switches += part->switches;
 	sum->misses += part->misses;
+	sum->interrupts += part->interrupts;
 }
 
 void sim_totals_print(const struct sim_totals *t, uint64_t first_seed)
 {
 	typedef unsigned long long ull;
 
-	printf("%llu sets from seed %llu: %llu admitted (%llu runs strict, %llu with storms, "
-	       "%llu twice), %llu refused and shown to miss, %llu undecided; %llu jobs, "
+	printf("%llu sets from seed %llu: %llu admitted (%llu runs strict, %llu with storms of "
+	       "%llu interrupts, %llu twice), %llu refused and shown to miss, %llu undecided; %llu jobs, "
 	       "%llu switches, %llu deadlines missed by guests that wanted too much\n",
 	       (ull)t->sets, (ull)first_seed, (ull)t->admitted, (ull)t->strict, (ull)t->storms,
-	       (ull)t->pairs, (ull)t->refused, (ull)t->unknown, (ull)t->jobs, (ull)t->switches,
+	       (ull)t->interrupts, (ull)t->pairs, (ull)t->refused, (ull)t->unknown, (ull)t->jobs, (ull)t->switches,
 	       (ull)t->misses);
 }
