@@ -155,6 +155,9 @@ static void find_redistributors(void)
 void gic_init(void)
 {
 	gic.v3 = cfg()->gic_version == 3;
+	gic.htimer = (uint8_t)cfg()->htimer_intid;
+	gic.vtimer = (uint8_t)cfg()->vtimer_intid;
+	gic.ptimer = (uint8_t)cfg()->ptimer_intid;
 	gic.gicd = cfg()->gicd_pa;
 	gic.gicc = cfg()->gicc_pa;
 	gic.gich = cfg()->gich_pa;

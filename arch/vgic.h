@@ -59,6 +59,7 @@ struct vgic_cpu {
 	/* What the core's registers have while the vCPU is loaded. */
 	uint64_t lr[VGIC_LRS];	/* of lr_used */
 	uint64_t vmcr, apr[2], hcr_now;
+	uint32_t away_empty;	/* list registers that were empty */
 };
 
 struct vgic {
@@ -122,9 +123,6 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
 
 /* ---- On a core that several share ---- */
 
-/* v's registers of the GIC go to memory, and come back. Own core. */
-void vgic_save(struct vcpu *v);
-void vgic_load(struct vcpu *v);
 /* Its private twin `intid` is due, as it comes back: delivered, if it is not yet. Own core. */
 void vgic_load_irq(struct vcpu *v, uint32_t intid);
 /* As vgic_is_pending, in the cheapest way that will do. Own core. */

@@ -53,7 +53,7 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
 	struct vgic_bank *b = &t->arch.vgic.bank;
 
-	if (v3 && (b->group1 >> intid & 1) == 0) {
+	if ((v3 && (b->group1 >> intid & 1) == 0) || t->arch.kick == 0) {
 		return false;
 	}
 	spin_lock_inline(lock);
@@ -63,11 +63,7 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 	}
 	spin_unlock(lock);
 	if ((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) & HAZARD_IRQ) == 0) {
-		if (LIKELY(t->arch.kick != 0)) {
-			gic_quick_call(v3, t->arch.kick);
-		} else {
-			sched_post(t);
-		}
+		gic_quick_call(v3, t->arch.kick);
 	}
 	return true;
 }

@@ -89,6 +89,7 @@ void console_start(void)
 {
 	if (polled) {
 		arch_this_cpu()->sched.poll = 0;
+		arch_this_cpu()->sched.next = 0;
 	}
 }
 

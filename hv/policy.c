@@ -149,9 +149,7 @@ void policy_released(struct vcpu *v)
 
 void policy_stolen(struct vcpu *v)
 {
-	if (v->sched.page != NULL) {
-		__atomic_store_n(v->sched.page, ns_of_ticks(v->sched.stolen), __ATOMIC_RELAXED);
-	}
+	__atomic_store_n(v->sched.page, ns_of_ticks(v->sched.stolen), __ATOMIC_RELAXED);
 }
 
 /* ---- Calls ---- */

@@ -18,6 +18,7 @@ static void set_event(struct vcpu *v, uint64_t at)
 	struct sched_core *c = &v->cpu->sched;
 
 	v->sched.event = at;
+	c->next = min_u64(c->next, at);
 	c->timed = at != NEVER ? c->timed | v->sched.bit : c->timed & ~v->sched.bit;
 }
 
@@ -85,19 +86,11 @@ static void begin_job(struct vcpu *v)
 
 /* ---- Charging ---- */
 
-static void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
+/* The budget of v is used up. */
+static NOINLINE void spent(struct vcpu *v, uint64_t now)
 {
 	struct sched *s = &v->sched;
 
-	s->executed += ticks;
-	if (!has_server(v)) {
-		s->vtime += ticks_scale(ticks, s->rate);
-		return;
-	}
-	s->server.left -= (int64_t)ticks;
-	if (s->server.left > 0) {
-		return;
-	}
 	if (s->state == SCHED_READY) {
 		make_throttled(v);
 		s->overruns++;
@@ -110,7 +103,22 @@ static void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
 	}
 }
 
-static void charge(struct sched_core *c, uint64_t now)
+static inline void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
+{
+	struct sched *s = &v->sched;
+
+	s->executed += ticks;
+	if (!has_server(v)) {
+		s->vtime += ticks_scale(ticks, s->rate);
+		return;
+	}
+	s->server.left -= (int64_t)ticks;
+	if (UNLIKELY(s->server.left <= 0)) {
+		spent(v, now);
+	}
+}
+
+static inline void charge(struct sched_core *c, uint64_t now)
 {
 	struct vcpu *v = c->guilty != NULL ? c->guilty : c->current;
 	uint64_t ran = now - c->since;
@@ -144,6 +152,18 @@ static void place(struct vcpu *v)
 	}
 }
 
+/* Who executes without a server goes on only if nobody is behind it. */
+static void end_turn(struct sched_core *c, uint64_t now)
+{
+	struct vcpu *v = c->current;
+
+	if (v != NULL && (c->fair & v->sched.bit) != 0) {
+		charge(c, now);
+		v->sched.wanted = now;
+		c->current = NULL;
+	}
+}
+
 void sched_wake(struct vcpu *v)
 {
 	struct sched *s = &v->sched;
@@ -158,6 +178,7 @@ void sched_wake(struct vcpu *v)
 	if (!has_server(v)) {
 		place(v);
 		make_ready(v);
+		end_turn(&v->cpu->sched, now);
 	} else if (server_wake(&s->server, now)) {
 		s->jobs += s->server.release != release;
 		mask(v, false);
@@ -202,8 +223,7 @@ void sched_job_done(struct vcpu *v)
 			s->vtime = o->vtime + 1;
 		}
 	}
-	s->wanted = c->since;
-	c->current = NULL;
+	end_turn(c, c->since);
 }
 
 bool sched_account(struct vcpu *v)
@@ -331,6 +351,7 @@ static void arm(struct sched_core *c, const struct vcpu *v)
 	} else if (v != NULL && (c->fair & ~v->sched.bit) != 0) {
 		at = min_u64(at, c->since + c->slice);
 	}
+	c->next = at;
 	arch_timer_arm(at);
 }
 
@@ -420,7 +441,8 @@ static void attend_all(struct percpu *cpu)
 	struct sched_core *c = &cpu->sched;
 	uint32_t set;
 
-	while ((set = __atomic_exchange_n(&c->inbox, 0, __ATOMIC_ACQUIRE)) != 0) {
+	while (__atomic_load_n(&c->inbox, __ATOMIC_RELAXED) != 0) {
+		set = __atomic_exchange_n(&c->inbox, 0, __ATOMIC_ACQUIRE);
 		for (; set != 0; set &= set - 1) {
 			attend(cpu, c->slot[__builtin_ctz(set)]);
 		}
@@ -439,7 +461,9 @@ static struct vcpu *choose(struct percpu *cpu)
 		}
 		if (v != NULL) {
 			v->sched.stolen += c->since - v->sched.wanted;
-			policy_stolen(v);
+			if (v->sched.page != NULL) {
+				policy_stolen(v);
+			}
 		}
 		c->current = v;
 	}
@@ -453,7 +477,9 @@ static struct vcpu *turn(struct percpu *cpu)
 	struct vcpu *v;
 
 	charge(c, arch_ticks());
-	expire_all(c, c->since);
+	if (c->since >= c->next) {
+		expire_all(c, c->since);
+	}
 	attend_all(cpu);
 	v = choose(cpu);
 	if (v != NULL && (v->state == VCPU_RUNNING || !v->vm->fresh)) {
@@ -484,7 +510,8 @@ struct vcpu *sched_next(struct percpu *cpu)
 	/* Bound: none; without work the core sleeps in it. */
 	do {
 		v = turn(cpu);
-		hazard = v != NULL ? __atomic_exchange_n(&v->hazard, 0, __ATOMIC_ACQUIRE) : 0;
+		hazard = v == NULL || v->hazard == 0 ? 0 :
+			 __atomic_exchange_n(&v->hazard, 0, __ATOMIC_ACQUIRE);
 		if ((hazard & (HAZARD_STOP | HAZARD_OFF)) != 0) {
 			retire(cpu, v);
 			v = NULL;

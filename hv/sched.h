@@ -63,6 +63,7 @@ struct sched_core {
 	uint64_t vmin;		/* vtime of who is furthest behind; never goes back */
 	uint64_t slice;		/* how much those without a server run at a stretch */
 	uint64_t poll;		/* the console's next turn; NEVER */
+	uint64_t next;		/* nothing is due before it */
 	uint64_t limit;		/* sum of densities that servers may have, in 2^-32 */
 	uint64_t block;		/* the longest stretch with interrupts masked */
 	bool shared;

@@ -37,8 +37,9 @@ struct vcpu {
 	/* atomic; OFF -> READY under vm->lock, the rest by its core */
 	enum vcpu_state state;
 	uint64_t entry, arg;		/* of the start that READY asks for */
-	struct sched sched;
 	uint64_t exits[EXIT_CLASSES];	/* written by its core only */
+	struct sched sched;
+	struct arch_away away;		/* its registers while another has the core's */
 };
 
 /*

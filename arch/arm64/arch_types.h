@@ -3,6 +3,7 @@
 #ifndef ARCH_TYPES_H
 #define ARCH_TYPES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <vgic.h>
 #include "vectors.h"
@@ -10,18 +11,16 @@
 struct vcpu;
 
 /* What of a vCPU is in the core's registers while it is loaded, and here else. */
-#define VCPU_EL1_REGS(R)                                                                          \
-	R(sctlr_el1) R(cpacr_el1) R(ttbr0_el1) R(ttbr1_el1) R(tcr_el1) R(mair_el1) R(amair_el1)   \
-	R(vbar_el1) R(contextidr_el1) R(tpidr_el0) R(tpidrro_el0) R(tpidr_el1) R(elr_el1)         \
-	R(spsr_el1) R(esr_el1) R(far_el1) R(afsr0_el1) R(afsr1_el1) R(par_el1) R(csselr_el1)      \
-	R(sp_el0) R(sp_el1) R(cntkctl_el1) R(mdscr_el1) R(elr_el2) R(spsr_el2) R(hcr_el2)         \
-	R(cntv_cval_el0) R(cntp_cval_el0) R(cntv_ctl_el0) R(cntp_ctl_el0)
-
-struct vcpu_regs {
-#define R(name) uint64_t name;
-	VCPU_EL1_REGS(R)
-#undef R
+struct arch_away {
+	uint64_t regs[27];		/* as in switch.S */
+	uint64_t vttbr_el2;
+	uint64_t cntv_ctl_el0, cntv_cval_el0, cntp_ctl_el0, cntp_cval_el0;
+	uint64_t vmpidr_el2, cntvoff_el2;	/* constant */
+	_Alignas(16) uint64_t fp[66];	/* v0 to v31, FPCR, FPSR; of a vCPU that is not percpu.fp */
 };
+
+_Static_assert(__builtin_offsetof(struct arch_away, cntv_ctl_el0) == 28 * 8, "switch.S");
+_Static_assert(__builtin_offsetof(struct arch_away, vmpidr_el2) == 32 * 8, "switch.S");
 
 /*
  * While the guest runs, SP_EL2 points at its struct vcpu, which begins with
@@ -32,8 +31,6 @@ struct arch_vcpu {
 	uint64_t host_sp;		/* top of the core's EL2 stack */
 	uint64_t kick;			/* gic.sgi_value of its core; 0: it is shared, or not known */
 	struct vgic_cpu vgic;
-	struct vcpu_regs regs;
-	_Alignas(16) uint64_t fp[66];	/* v0 to v31, FPCR, FPSR; of a vCPU that is not percpu.fp */
 };
 
 _Static_assert(__builtin_offsetof(struct arch_vcpu, host_sp) == VCPU_HOST_SP, "vectors.S");
@@ -41,7 +38,6 @@ _Static_assert(__builtin_offsetof(struct arch_vcpu, host_sp) == VCPU_HOST_SP, "v
 struct arch_vm {
 	uint64_t *root;			/* stage-2 level 1 table */
 	uint64_t vttbr;			/* VTTBR_EL2 */
-	uint64_t cntvoff;		/* CNTVOFF_EL2: the counter starts at 0 with the VM */
 	bool hrt;			/* it owns the CPU interfaces of its cores */
 	struct vgic_frame gicd, gicr;	/* gicr: of all vCPUs; GICv2: vgic_hrt_dir's, or none */
 	struct vgic vgic;
@@ -49,6 +45,7 @@ struct arch_vm {
 
 struct arch_percpu {
 	struct vcpu *fp;		/* whose FP registers the core has */
+	bool fp_trap;			/* CPTR_EL2.TFP */
 	uint32_t ppis;			/* PPIs of guests that are enabled, while no vCPU is loaded */
 };
 

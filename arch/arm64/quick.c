@@ -96,6 +96,17 @@ struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
 	return trap_sync_long(v, esr);
 }
 
+/* Our timer: a level, until sched_next sets it anew. Or another without a quick way. */
+static NOINLINE struct vcpu *irq_private(struct vcpu *v, uint64_t iar)
+{
+	if (UNLIKELY(((uint32_t)iar & INTID) != gic.htimer)) {
+		return trap_irq_long(v, (uint32_t)iar);
+	}
+	gic_quick_dir(gic.v3, iar);
+	v->exits[EXIT_KICK]++;
+	return trap_sched(v);
+}
+
 struct vcpu *trap_irq(struct vcpu *v)
 {
 	bool v3 = gic.v3;
@@ -108,7 +119,7 @@ struct vcpu *trap_irq(struct vcpu *v)
 			v->exits[EXIT_IRQ]++;
 			return trap_finish(v);
 		}
-		return trap_irq_long(v, (uint32_t)iar);
+		return irq_private(v, iar);
 	}
 	if (intid >= GIC_SPURIOUS) {
 		return trap_irq_long(v, intid);

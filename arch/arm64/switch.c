@@ -10,12 +10,13 @@
 #include "sysreg.h"
 #include "trap.h"
 #include "vectors.h"
+#include "vgic_switch.h"
 
 #define TIMER_ENABLE	1u		/* CNTx_CTL_EL0, DDI 0487 D19.12 */
 #define TIMER_IMASK	2u
 #define CPTR_TFP	BIT64(10)
 
-/* When a timer asserts its line, as ticks of the physical counter. */
+/* When a timer asserts its line, in ticks of its counter. */
 static inline uint64_t fires(uint64_t ctl, uint64_t cval)
 {
 	return (ctl & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE ? cval : NEVER;
@@ -23,64 +24,69 @@ static inline uint64_t fires(uint64_t ctl, uint64_t cval)
 
 uint64_t arch_vcpu_save(struct vcpu *v)
 {
-	struct vcpu_regs *r = &v->arch.regs;
+	struct arch_away *r = &v->away;
 	uint64_t virt;
 
-#define R(name) r->name = read_##name();
-	VCPU_EL1_REGS(R)
-#undef R
-	/* neither fires for another: its line is its own timers' */
-	write_cntv_ctl_el0(0);
-	write_cntp_ctl_el0(0);
+	el1_save(v, r->regs);
 	vgic_save(v);
+	if (v->sched.state != SCHED_BLOCKED) {
+		return NEVER;
+	}
 	virt = fires(r->cntv_ctl_el0, r->cntv_cval_el0);
-	return min_u64(virt == NEVER ? NEVER : virt + v->vm->arch.cntvoff,
+	return min_u64(virt == NEVER ? NEVER : virt + r->cntvoff_el2,
 		       fires(r->cntp_ctl_el0, r->cntp_cval_el0));
 }
 
 void arch_vcpu_load(struct vcpu *v)
 {
-	const struct vcpu_regs *r = &v->arch.regs;
-	const struct kz_cfg_machine *m = &machine.cfg->machine;
+	const struct arch_away *r = &v->away;
 	uint64_t now = v->cpu->sched.since;
 
-	vcpu_load_el2(v);
-#define R(name) write_##name(r->name);
-	VCPU_EL1_REGS(R)
-#undef R
+	el1_load(v, r->regs);
+	write_vmpidr_el2(r->vmpidr_el2);
+	write_cntvoff_el2(r->cntvoff_el2);
+	if (v->cpu->arch.fp_trap != (v->cpu->arch.fp != v)) {
+		fp_trap(v->cpu, v->cpu->arch.fp != v);
+	}
 	vgic_load(v);
 	/* A timer that is due already is delivered at once: its line would cost an exit. */
-	if (fires(r->cntv_ctl_el0, r->cntv_cval_el0) <= now - v->vm->arch.cntvoff) {
-		vgic_load_irq(v, m->vtimer_intid);
+	if (fires(r->cntv_ctl_el0, r->cntv_cval_el0) <= now - r->cntvoff_el2) {
+		vgic_load_irq(v, gic.vtimer);
 	}
 	if (fires(r->cntp_ctl_el0, r->cntp_cval_el0) <= now) {
-		vgic_load_irq(v, m->ptimer_intid);
+		vgic_load_irq(v, gic.ptimer);
 	}
 }
 
 /* ---- FP registers: they move when somebody uses them ---- */
 
-uint64_t fp_trap_bit(const struct vcpu *v)
+void fp_trap(struct percpu *cpu, bool on)
 {
-	return v->cpu->arch.fp == v ? 0 : CPTR_TFP;
+	uint64_t cptr = read_cptr_el2();
+
+	write_cptr_el2(on ? cptr | CPTR_TFP : cptr & ~CPTR_TFP);
+	cpu->arch.fp_trap = on;
 }
 
 void fp_release(struct vcpu *v)
 {
-	struct vcpu *owner = v->cpu->arch.fp;
+	struct percpu *cpu = v->cpu;
+	struct vcpu *owner = cpu->arch.fp;
 
-	write_cptr_el2(read_cptr_el2() & ~CPTR_TFP);
+	fp_trap(cpu, false);
 	isb();			/* the trap is off before the registers move */
 	if (owner != NULL && owner != v) {
-		fp_save(owner->arch.fp);
+		fp_save(owner->away.fp);
 	}
-	v->cpu->arch.fp = v;
+	cpu->arch.fp = v;
 }
 
 void fp_take(struct vcpu *v)
 {
-	if (v->cpu->arch.fp != v) {
-		fp_release(v);
-		fp_load(v->arch.fp);
+	bool mine = v->cpu->arch.fp == v;
+
+	fp_release(v);
+	if (!mine) {
+		fp_load(v->away.fp);
 	}
 }

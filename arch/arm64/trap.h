@@ -19,14 +19,13 @@ struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar);
 /* HAZARD_IRQ was set, and is taken back. */
 struct vcpu *trap_kick_long(struct vcpu *v);
 
-/* vcpu.c: EL2 registers of v that differ between vCPUs. On a shared core its WFI is ours. */
-void vcpu_load_el2(const struct vcpu *v);
+/* vcpu.c: on a shared core the WFI of v, which is loaded, is ours. */
 void vcpu_share(const struct vcpu *v);
 /* Sleep for a guest whose core is its own, until something is pending for it. */
 void vcpu_standby(struct vcpu *v);
 
-/* switch.c: CPTR_EL2.TFP for v; its FP registers are the core's from here on, or as it left them. */
-uint64_t fp_trap_bit(const struct vcpu *v);
+/* switch.c: CPTR_EL2.TFP; the core's FP registers are v's from here on, or as it left them. */
+void fp_trap(struct percpu *cpu, bool on);
 void fp_release(struct vcpu *v);
 void fp_take(struct vcpu *v);
 

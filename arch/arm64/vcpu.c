@@ -27,7 +27,7 @@
 
 /* RES1, SH0 inner, ORGN0 IRGN0 write-back, SL0 level 1, T0SZ 25 */
 #define VTCR_BASE	0x80003559ull
-#define CPTR_GUEST	0x1033ffull	/* RES1; TTA: no trace unit; FP and SIMD are the guest's */
+#define CPTR_GUEST	0x1033ffull	/* RES1; TTA: no trace unit; FP: switch.c */
 #define MDCR_TPMCR	BIT64(5)
 #define MDCR_TPM	BIT64(6)
 #define MDCR_TDA	BIT64(9)
@@ -51,7 +51,6 @@ enum kz_err arch_vm_init(struct vm *vm)
 void arch_vm_reset(struct vm *vm)
 {
 	vgic_reset(vm);
-	vm->arch.cntvoff = vm->epoch;
 }
 
 void arch_vm_revoke(struct vm *vm, bool revoked)
@@ -152,14 +151,6 @@ static uint64_t mdcr_of(const struct vm *vm)
 	return vm->arch.hrt ? mdcr : mdcr | MDCR_TPM | MDCR_TPMCR;
 }
 
-void vcpu_load_el2(const struct vcpu *v)
-{
-	write_vttbr_el2(v->vm->arch.vttbr);
-	write_vmpidr_el2(vgic_affinity(v) | BIT64(31));		/* RES1 */
-	write_cptr_el2(CPTR_GUEST | fp_trap_bit(v));
-	write_cntvoff_el2(v->vm->arch.cntvoff);
-}
-
 /* Others want the core while it waits; breakpoints are not switched (trap.c). */
 void vcpu_share(const struct vcpu *v)
 {
@@ -168,7 +159,7 @@ void vcpu_share(const struct vcpu *v)
 	write_mdcr_el2(read_mdcr_el2() | MDCR_TDA | MDCR_TDOSA);
 }
 
-static void reset_el2(const struct vcpu *v)
+static void reset_el2(struct vcpu *v)
 {
 	uint64_t parange = read_id_aa64mmfr0_el1() & 0xf;
 	bool hrt = v->vm->arch.hrt;
@@ -180,7 +171,13 @@ static void reset_el2(const struct vcpu *v)
 	write_hstr_el2(0);
 	write_mdcr_el2(mdcr_of(v->vm));
 	write_cnthctl_el2(CNTHCTL_GUEST);
-	vcpu_load_el2(v);
+	write_cptr_el2(CPTR_GUEST);
+	v->away.vttbr_el2 = v->vm->arch.vttbr;
+	v->away.vmpidr_el2 = vgic_affinity(v) | BIT64(31);	/* RES1 */
+	v->away.cntvoff_el2 = v->vm->epoch;
+	write_vttbr_el2(v->away.vttbr_el2);
+	write_vmpidr_el2(v->away.vmpidr_el2);
+	write_cntvoff_el2(v->away.cntvoff_el2);
 	if (v->cpu->sched.shared) {
 		vcpu_share(v);
 	}

@@ -27,6 +27,10 @@ _Noreturn void trap_bug(uint64_t vector);
 _Noreturn void vcpu_enter(struct vcpu *v);
 uint64_t smc_call(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void fp_clear(void);
+/* switch.S */
+void el1_save(struct vcpu *v, uint64_t *regs);
+void el1_load(struct vcpu *v, const uint64_t *regs);
+
 void fp_save(uint64_t *to);
 void fp_load(const uint64_t *from);
 /*

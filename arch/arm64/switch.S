@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The system registers of a vCPU, to memory and back: struct arch_away's regs, in
+ * this order (switch.c asserts it). Pairs, which no compiler makes of volatile
+ * accesses. eret synchronizes what is written here before the guest sees it.
+ */
+	.text
+	/* void el1_save(struct vcpu *v, uint64_t *regs): x1 = regs */
+	.global el1_save
+el1_save:
+	mrs	x2, sctlr_el1
+	mrs	x3, cpacr_el1
+	stp	x2, x3, [x1, #0]
+	mrs	x2, ttbr0_el1
+	mrs	x3, ttbr1_el1
+	stp	x2, x3, [x1, #16]
+	mrs	x2, tcr_el1
+	mrs	x3, mair_el1
+	stp	x2, x3, [x1, #32]
+	mrs	x2, amair_el1
+	mrs	x3, vbar_el1
+	stp	x2, x3, [x1, #48]
+	mrs	x2, contextidr_el1
+	mrs	x3, tpidr_el0
+	stp	x2, x3, [x1, #64]
+	mrs	x2, tpidrro_el0
+	mrs	x3, tpidr_el1
+	stp	x2, x3, [x1, #80]
+	mrs	x2, elr_el1
+	mrs	x3, spsr_el1
+	stp	x2, x3, [x1, #96]
+	mrs	x2, esr_el1
+	mrs	x3, far_el1
+	stp	x2, x3, [x1, #112]
+	mrs	x2, afsr0_el1
+	mrs	x3, afsr1_el1
+	stp	x2, x3, [x1, #128]
+	mrs	x2, par_el1
+	mrs	x3, csselr_el1
+	stp	x2, x3, [x1, #144]
+	mrs	x2, sp_el0
+	mrs	x3, sp_el1
+	stp	x2, x3, [x1, #160]
+	mrs	x2, cntkctl_el1
+	mrs	x3, mdscr_el1
+	stp	x2, x3, [x1, #176]
+	mrs	x2, elr_el2
+	mrs	x3, spsr_el2
+	stp	x2, x3, [x1, #192]
+	mrs	x2, hcr_el2
+	mrs	x3, vttbr_el2
+	stp	x2, x3, [x1, #208]
+	mrs	x2, cntv_ctl_el0
+	mrs	x3, cntv_cval_el0
+	stp	x2, x3, [x1, #224]
+	mrs	x2, cntp_ctl_el0
+	mrs	x3, cntp_cval_el0
+	stp	x2, x3, [x1, #240]
+	ret
+
+	/* void el1_load(struct vcpu *v, const uint64_t *regs) */
+	.global el1_load
+el1_load:
+	ldp	x2, x3, [x1, #0]
+	msr	sctlr_el1, x2
+	msr	cpacr_el1, x3
+	ldp	x2, x3, [x1, #16]
+	msr	ttbr0_el1, x2
+	msr	ttbr1_el1, x3
+	ldp	x2, x3, [x1, #32]
+	msr	tcr_el1, x2
+	msr	mair_el1, x3
+	ldp	x2, x3, [x1, #48]
+	msr	amair_el1, x2
+	msr	vbar_el1, x3
+	ldp	x2, x3, [x1, #64]
+	msr	contextidr_el1, x2
+	msr	tpidr_el0, x3
+	ldp	x2, x3, [x1, #80]
+	msr	tpidrro_el0, x2
+	msr	tpidr_el1, x3
+	ldp	x2, x3, [x1, #96]
+	msr	elr_el1, x2
+	msr	spsr_el1, x3
+	ldp	x2, x3, [x1, #112]
+	msr	esr_el1, x2
+	msr	far_el1, x3
+	ldp	x2, x3, [x1, #128]
+	msr	afsr0_el1, x2
+	msr	afsr1_el1, x3
+	ldp	x2, x3, [x1, #144]
+	msr	par_el1, x2
+	msr	csselr_el1, x3
+	ldp	x2, x3, [x1, #160]
+	msr	sp_el0, x2
+	msr	sp_el1, x3
+	ldp	x2, x3, [x1, #176]
+	msr	cntkctl_el1, x2
+	msr	mdscr_el1, x3
+	ldp	x2, x3, [x1, #192]
+	msr	elr_el2, x2
+	msr	spsr_el2, x3
+	ldp	x2, x3, [x1, #208]
+	msr	hcr_el2, x2
+	msr	vttbr_el2, x3
+	ldp	x2, x3, [x1, #224]
+	msr	cntv_ctl_el0, x2
+	msr	cntv_cval_el0, x3
+	ldp	x2, x3, [x1, #240]
+	msr	cntp_ctl_el0, x2
+	msr	cntp_cval_el0, x3
+	ret

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What it costs to share a core. "mode=yield": two VMs that only give the core to
+ * each other; a round is two switches. "mode=sleep": from the timer's deadline to
+ * the handler's first instruction, out of WFI. "mode=hog": never waits. Ticks are
+ * instructions under QEMU -icount shift=0 with a counter of 1 GHz.
+ */
+#include <stdbool.h>
+
+#include "console.h"
+#include "fdt.h"
+#include "gic.h"
+#include "guest.h"
+#include "line.h"
+#include "options.h"
+#include "realtime.h"
+#include "stats.h"
+#include "timer.h"
+
+#define ROUNDS	1000u
+#define SPACING	50000u		/* ticks between two deadlines */
+
+static struct stats stats;
+static struct line line;
+static volatile uint64_t entered;
+
+void guest_irq(uint64_t now)
+{
+	const uint32_t intid = gic_acknowledge();
+
+	if (intid < GIC_SPURIOUS) {
+		write_cntv_ctl_el0(0);
+		gic_end(intid);
+		entered = now;
+	}
+}
+
+static void report(const char *what)
+{
+	line_begin(&line);
+	line_text(&line, "BENCH ");
+	line_text(&line, what);
+	line_text(&line, " n=");
+	line_decimal(&line, stats.count);
+	line_text(&line, " min=");
+	line_decimal(&line, stats.min);
+	line_text(&line, " avg=");
+	line_decimal(&line, stats_mean(&stats));
+	line_text(&line, " max=");
+	line_decimal(&line, stats.max);
+	line_text(&line, "\n");
+	console_print(line.text);
+}
+
+static void yield(void)
+{
+	uint64_t release = 0, missed = 0;
+
+	(void)realtime_job_done(&release, &missed);
+}
+
+static void bench_yield(void)
+{
+	for (uint32_t i = 0; i < 5 * ROUNDS; i++) {
+		yield();
+	}
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		const uint64_t begin = read_cntvct_el0();
+
+		yield();
+		stats_record(&stats, read_cntvct_el0() - begin);
+	}
+	for (uint32_t i = 0; i < 5 * ROUNDS; i++) {
+		yield();
+	}
+	report("yield_round");
+	for (;;) {
+		yield();
+	}
+}
+
+static void bench_sleep(const void *fdt)
+{
+	gic_init(fdt);
+	gic_enable(timer_intid(fdt), 0x80);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		const uint64_t deadline = read_cntvct_el0() + SPACING + i % 101;
+
+		entered = 0;
+		timer_arm(deadline);
+		while (entered == 0) {
+			__asm__ volatile("dsb sy; wfi; msr daifclr, #2; isb; msr daifset, #2"
+					 ::: "memory");
+		}
+		stats_record(&stats, entered - deadline);
+	}
+	report("sleep_to_handler");
+}
+
+void guest_main(const void *fdt)
+{
+	const char *args = fdt_bootargs(fdt);
+
+	console_init(fdt);
+	stats_clear(&stats);
+	if (option_has(args, "mode=yield")) {
+		bench_yield();
+	} else if (option_has(args, "mode=sleep")) {
+		bench_sleep(fdt);
+	}
+	for (;;) {
+	}
+}
