@@ -213,7 +213,6 @@ void oracle_blame(struct oracle *o, uint32_t i, uint64_t to)
 	uint64_t ticks = to - o->now;
 
 	o->now = to;
-	oracle_settle(o);			/* what is due is done before it is charged */
 	charge(o, i, ticks);
 }
 

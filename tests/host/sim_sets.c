@@ -308,9 +308,9 @@ void sim_totals_print(const struct sim_totals *t, uint64_t first_seed)
 	typedef unsigned long long ull;
 
 	printf("%llu sets from seed %llu: %llu admitted (%llu runs strict, %llu with storms of "
-	       "%llu interrupts, %llu twice), %llu refused and shown to miss, %llu undecided; %llu jobs, "
-	       "%llu switches, %llu deadlines missed by guests that wanted too much\n",
+	       "%llu interrupts, %llu twice), %llu refused and shown to miss, %llu undecided; "
+	       "%llu jobs, %llu switches, %llu deadlines missed by guests that wanted too much\n",
 	       (ull)t->sets, (ull)first_seed, (ull)t->admitted, (ull)t->strict, (ull)t->storms,
-	       (ull)t->interrupts, (ull)t->pairs, (ull)t->refused, (ull)t->unknown, (ull)t->jobs, (ull)t->switches,
-	       (ull)t->misses);
+	       (ull)t->interrupts, (ull)t->pairs, (ull)t->refused, (ull)t->unknown,
+	       (ull)t->jobs, (ull)t->switches, (ull)t->misses);
 }
