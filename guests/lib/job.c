@@ -37,6 +37,13 @@ static uint64_t turns_ticks(void)
 	return least != 0 ? least : 1;
 }
 
+static void figures_clear(struct job *job)
+{
+	stats_clear(&job->begin);
+	stats_clear(&job->response);
+	job->missed = 0;
+}
+
 void job_init(struct job *job, const char *name, const void *fdt)
 {
 	const char *args = fdt_bootargs(fdt);
@@ -46,9 +53,11 @@ void job_init(struct job *job, const char *name, const void *fdt)
 	job->deadline = option_value(args, "deadline", job->period);
 	job->execution = option_value(args, "execution", 2 * MS);
 	job->work = option_value(args, "work", job->execution / 4 * 3);
+	job->settle = option_value(args, "settle", 0);
+	job->report = option_value(args, "report", SECOND);
+	job->hold = option_value(args, "hold", 0);
 	job->turns = timer_ticks(job->work, job->frequency) * TRY_TURNS / turns_ticks();
-	stats_clear(&job->begin);
-	stats_clear(&job->response);
+	figures_clear(job);
 }
 
 uint64_t job_now(const struct job *job)
@@ -97,16 +106,24 @@ static void report_begin(struct job *job, uint64_t release)
 	line_value(line, "  of ", job->jobs);
 	line_value(line, " at ", release);
 	line_text(line, "\n");
-	stats_clear(&job->begin);
-	stats_clear(&job->response);
-	job->missed = 0;
+	job->shown = release + job->hold;
+	figures_clear(job);
 }
 
 bool job_report(struct job *job, uint64_t release)
 {
-	if (job->line.sent < job->line.length) {
-		line_send(&job->line, LINE_MAX);
-	} else if (job->response.count * job->period >= SECOND) {
+	const uint64_t measured = job->response.count * job->period;
+
+	if (job->settle != 0) {
+		if (measured >= job->settle) {
+			job->settle = 0;
+			figures_clear(job);
+		}
+	} else if (job->line.sent < job->line.length) {
+		if (release >= job->shown) {
+			line_send(&job->line, LINE_MAX);
+		}
+	} else if (measured >= job->report) {
 		report_begin(job, release);
 		return true;
 	}

@@ -30,8 +30,9 @@ SERVO = (r"^servo: (?P<loops>\d+) loops  latency ns min (?P<min>\d+) avg (?P<avg
          r"p99 (?P<p99>\d+) max (?P<max>\d+)  missed (?P<missed>\d+)$")
 # What a switch from guest to guest and back may cost, with the interrupt that causes it.
 OVERHEAD = 2_000
-# QEMU's cores take turns: while another one prints a line, the clock goes on.
-TURN = 60_000
+# QEMU's cores take turns: while another one prints a line, the clock goes on for all. So nobody
+# prints while jobs are measured: from 0.3 s to 2.3 s after the start.
+QUIET = "settle=300ms report=2s hold=300ms"
 
 
 def vm(name, level, guest, *more, cmdline="", core=CORE):
@@ -106,14 +107,14 @@ def set_conf(board, servers, hog):
     for i, (budget, period, deadline) in enumerate(servers):
         if i % 2 == 0:
             vms.append(vm(f"g{i}", "srt", "pulse", server(budget, period, deadline),
-                          cmdline=f"keep work={budget - 30000}ns"))
+                          cmdline=f"keep work={budget - 30000}ns {QUIET}"))
         else:
             work = budget + budget // 4
             task = f'tasks = {{"job = {work + 10000}ns / {4 * period}ns"}}'
             vms.append(vm(f"g{i}", "srt", "pulse_plain", server(budget, period, deadline, task),
-                          cmdline=f"period={4 * period}ns work={work}ns"))
+                          cmdline=f"period={4 * period}ns work={work}ns {QUIET}"))
     if hog:
-        vms.append(vm("hog", "nrt", "hog"))
+        vms.append(vm("hog", "nrt", "hog", cmdline="run=10s"))
     return system(board, *vms)
 
 
@@ -127,16 +128,12 @@ def test_set(boot, board, seed):
     reader = Reader(m)
     for i, (budget, period, deadline) in enumerate(servers):
         limit = deadline if i % 2 == 0 else proven[f"g{i}"]
-        found = reader.take(f"g{i}", JOB, 2)
-        for r in found:
-            assert r["missed"] == 0, f"g{i} of {servers}: {r}"
-            assert r["max"] <= limit, f"g{i} of {servers} is late for {limit}: {r}"
-        # The n-th job is released n periods after the first, to the ns.
-        assert (found[1]["at"] - found[0]["at"]) == (found[1]["jobs"] - found[0]["jobs"]) * (
-            period if i % 2 == 0 else 4 * period)
-        print(f"\n{board} set {seed} g{i} {budget}/{period}/{deadline}: end max "
-              f"{max(r['max'] for r in found)} of {limit}, begin max "
-              f"{max(r['begin_max'] for r in found)}", end="")
+        r = reader.next(f"g{i}", JOB)
+        print(f"\n{board} set {seed} g{i} {budget}/{period}/{deadline}: end max {r['max']} of "
+              f"{limit:.0f}, begin max {r['begin_max']}", end="")
+        assert r["count"] >= 2000 * MS / (period if i % 2 == 0 else 4 * period)
+        assert r["missed"] == 0, f"g{i} of {servers}: {r}"
+        assert r["max"] <= limit, f"g{i} of {servers} is late for {limit}: {r}"
 
 
 def responses(conf):
@@ -160,11 +157,12 @@ def beside(boot, board, third):
     """Two guests with short deadlines, and a third one of 20 ms in 100 ms."""
     m = boot(board, system(
         board,
-        vm("a", "srt", "pulse", server(1 * MS, 5 * MS), cmdline="keep work=900us"),
-        vm("b", "srt", "pulse", server(2 * MS, 10 * MS, 9 * MS), cmdline="keep work=1900us"),
+        vm("a", "srt", "pulse", server(1 * MS, 5 * MS), cmdline=f"keep work=900us {QUIET}"),
+        vm("b", "srt", "pulse", server(2 * MS, 10 * MS, 9 * MS),
+           cmdline=f"keep work=1900us {QUIET}"),
         third), machine.EXACT)
     reader = Reader(m)
-    return m, reader, {name: reader.take(name, JOB, 3)[1:] for name in "ab"}
+    return m, reader, {name: reader.next(name, JOB) for name in "ab"}
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -172,17 +170,16 @@ def test_overrun(boot, board):
     """A guest that never ends gets its budget and no more, and the others do not notice: what
     they measure is what they measure beside one that keeps to its budget."""
     big = server(20 * MS, 100 * MS)
-    quiet = beside(boot, board, vm("c", "srt", "pulse", big, cmdline="keep work=19900us"))
+    quiet = beside(boot, board, vm("c", "srt", "pulse", big, cmdline=f"keep work=19900us {QUIET}"))
     quiet[0].__exit__()
-    m, reader, hurt = beside(boot, board, vm("c", "srt", "hog", big, cmdline="run=1s"))
+    m, reader, hurt = beside(boot, board, vm("c", "srt", "hog", big, cmdline="run=2800ms"))
     for name in "ab":
-        for before, after in zip(quiet[2][name], hurt[name]):
-            assert before["missed"] == after["missed"] == 0
-            assert abs(after["min"] - before["min"]) <= OVERHEAD, f"{name}: {before}, {after}"
-            assert abs(after["avg"] - before["avg"]) <= OVERHEAD, f"{name}: {before}, {after}"
-            assert after["max"] <= before["max"] + TURN, f"{name}: {before}, {after}"
-    for r in reader.take("c", HOG, 2):
-        assert r["periods"] >= 8 and r["most"] <= 20 * MS, r
+        before, after = quiet[2][name], hurt[name]
+        assert before["missed"] == after["missed"] == 0
+        for figure in ("min", "avg", "max", "begin_max"):
+            assert abs(after[figure] - before[figure]) <= OVERHEAD, f"{name}: {before}, {after}"
+    for r in reader.take("c", HOG, 1):
+        assert r["periods"] >= 25 and r["most"] <= 20 * MS, r
         assert r["most"] >= 20 * MS - OVERHEAD * r["gaps"] / r["periods"], r
         assert r["longest"] >= 50 * MS, f"it was not throttled: {r}"
     assert m.status()["vm"]["c"]["state"] == "running"

@@ -13,7 +13,8 @@ import machine
 from test_realtime import HOG, JOB, MS, Reader, server, vm
 
 SECONDS = int(os.environ.get("REALTIME_SECONDS", "30"))
-# An instruction of 8 ns: a slower machine, so that so much time can be had.
+# An instruction of 8 ns: a slower machine, so that so much time can be had. Where two cores are
+# busy it is twice as slow: QEMU's cores take turns, and time goes on.
 SLOWER = ["shift=3,sleep=off" if word == "shift=0,sleep=off" else word for word in machine.EXACT]
 
 
@@ -45,7 +46,7 @@ def test_steal(boot, board):
     """Beside a guest that never sleeps, half of a busy Linux's time is stolen; an idle Linux
     loses none."""
     m = boot(board, f"board = {board}\n" + linux("linux", 1) +
-             vm("hog", "nrt", "hog", cmdline="run=1s"), SLOWER)
+             vm("hog", "nrt", "hog", cmdline="run=1s gap=20us"), SLOWER)
     m.wait_linux()
     before = stat(m.shell("head -2 /proc/stat; timeout 4 sh -c 'while :; do :; done'"))
     after = stat(m.shell("head -2 /proc/stat"))
@@ -102,10 +103,10 @@ def test_long(boot, board):
     """Two Linuxes on two cores, both busy, and a soft real-time guest on each core: nobody
     misses, the Linuxes get the same, and all clocks go on as one."""
     m = boot(board, f"board = {board}\n" + linux("linux", "0, 1") + linux("second", "0, 1") +
-             vm("pulse", "srt", "pulse", server(2 * MS, 10 * MS), cmdline="keep work=1.6ms",
+             vm("pulse", "srt", "pulse", server(2 * MS, 10 * MS), cmdline="keep work=0.8ms",
                 core=0) +
              vm("plain", "srt", "pulse_plain", server(4 * MS, 20 * MS),
-                cmdline="period=20ms work=3.2ms", core=1), SLOWER)
+                cmdline="period=20ms work=1.6ms", core=1), SLOWER)
     reader = Reader(m)
     for key, name in (("1", "linux"), ("2", "second")):
         m.seen = 0
@@ -131,7 +132,7 @@ def test_long(boot, board):
             assert idle <= 0.01 * 100 * SECONDS, f"{name} was not busy: {found}"
             part[name] = busy / (busy + idle + steal)
         assert abs(part["linux"] - part["second"]) < 0.02, part
-        assert 0.36 < sum(part.values()) / 2 < 0.43, part
+        assert 0.36 < sum(part.values()) / 2 < 0.45, part
     for name, period in (("pulse", 10 * MS), ("plain", 20 * MS)):
         last = first[name]
         while last["at"] < first[name]["at"] + SECONDS * 1000 * MS:
