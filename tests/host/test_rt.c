@@ -202,7 +202,13 @@ static void test_blocking(void **unused)
 		assert_int_equal(r.answer, first != 0 ? RT_LATE : RT_FITS);
 		assert_int_equal(r.at, first);
 		if (first == 0) {
+			uint64_t spare = rt_spare(&s);
+
 			assert_int_equal(simulate(&s, s.block), 0);
+			s.block += spare;
+			assert_int_equal(first_by_hand(&s, 240), 0);
+			s.block++;
+			assert_true(first_by_hand(&s, 240) != 0);
 		}
 		seen[first != 0]++;
 	}
@@ -364,6 +370,14 @@ static void test_real_sizes(void **unused)
 	assert_int_equal(r.answer, RT_LATE);
 	assert_int_equal(r.supply, r.at);
 	assert_true(r.demand > r.at);
+
+	/* a load of 1 + 2^-96: that is late, in 10^12 years */
+	s.task[0] = (struct rt_task){ 140737488355298ull, 281474976710597ull, 281474976710597ull };
+	s.task[1] = (struct rt_task){ 140737488355298ull, 281474976710595ull, 281474976710595ull };
+	s.count = 2;
+	r = rt_test(&s);
+	assert_int_equal(r.answer, RT_LATE);
+	assert_true(r.at == RT_NEVER);
 }
 
 int main(void)

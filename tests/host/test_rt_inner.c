@@ -290,14 +290,14 @@ static void test_edf_response(void **unused)
 static void test_switches(void **unused)
 {
 	const struct rt_set s = {
-		.task = { { 1, 10, 10 }, { 1, 4, 4 }, { 1, 3, 3 }, { 1, 10, 10 } }, .count = 4
+		.task = { { 1, 10, 10 }, { 1, 6, 4 }, { 1, 3, 3 }, { 1, 10, 10 } }, .count = 4
 	};
 
 	(void)unused;
-	assert_int_equal(rt_switches(&s, 0), 1 + 2 + 3);	/* (10 - 4) / 4, (10 - 3) / 3, up */
+	assert_int_equal(rt_switches(&s, 0), 1 + 1 + 3);	/* (10 - 4) / 6, (10 - 3) / 3, up */
 	assert_int_equal(rt_switches(&s, 1), 1 + 1);
 	assert_int_equal(rt_switches(&s, 2), 1);
-	assert_int_equal(rt_switches(&s, 3), 1 + 2 + 3);
+	assert_int_equal(rt_switches(&s, 3), 1 + 1 + 3);
 }
 
 /* Durations of real systems, by hand: 2 ms in each 10 ms; a task of 1 ms each 40 ms. */

@@ -119,10 +119,16 @@ def test_more_than_one_must_shrink(bench):
     assert (f"system.conf:{line_of(conf, 'budget = 600us')}: error: core 0: the servers of vm 'a', "
             "vm 'b', vm 'c' and vm 'd' are too much: 1ms after a common start they need 3ms, 2ms "
             "more than there is; no one budget can shrink enough\n") == error
-    # 1 us is the least budget: 0.5 us would do, but is none
-    error = bench.refused(vm("a", 999, 1000) + vm("b", "1us", "1ms") + vm("c", "1us", "1ms"),
-                          "block = 0ns\n")
-    assert "a budget of vm 'a' of 998us would do" in error
+
+
+def test_remedy(bench):
+    """The smallest cut is named, and only one that leaves a budget."""
+    # at 1 ms: 2 * 300 + 450
+    error = bench.refused(vm("y", 450, 1000) + vm("x", 300, 500))
+    assert "a budget of vm 'x' of 275us would do, 25us less" in error
+    # 900 ns are too much: b would have 300 ns, but 1 us is the least
+    error = bench.refused(vm("b", "1200ns", 1000) + vm("a", "999700ns", 1000))
+    assert "a budget of vm 'a' of 998.8us would do, 900ns less" in error
 
 
 def test_all_cores_in_one_run(bench):
