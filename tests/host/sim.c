@@ -105,13 +105,14 @@ static void draw(struct sim *sim, uint32_t i)
 	static const uint8_t chances[SIM_KINDS] = {
 		[SIM_GOOD] = BIT(SIM_DONE), [SIM_JOBS] = BIT(SIM_DONE),
 		[SIM_SLEEPER] = BIT(SIM_SLEEP), [SIM_WAITER] = BIT(SIM_WAIT),
-		[SIM_CLOCKWORK] = BIT(SIM_SLEEP), [SIM_YIELDER] = BIT(SIM_DONE),
+		[SIM_CLOCKWORK] = BIT(SIM_SLEEP), [SIM_LATECOMER] = BIT(SIM_SLEEP),
+		[SIM_YIELDER] = BIT(SIM_DONE),
 	};
 	const struct sim_spec *s = &sim->set->spec[i];
 	struct sim_guest *g = &sim->guest[i];
 	uint64_t budget = s->budget != 0 ? s->budget : 20;
 
-	if (s->kind == SIM_HOG) {
+	if (s->kind == SIM_HOG || (s->kind == SIM_LATECOMER && host.ticks != START)) {
 		g->segment = FAR_AWAY;
 		return;
 	}
@@ -166,7 +167,7 @@ static void guest_acts(struct sim *sim, uint32_t i)
 		oracle_done(&sim->oracle, i);
 		return;
 	}
-	if (sim->set->spec[i].kind == SIM_CLOCKWORK) {
+	if (sim->set->spec[i].pause != 0) {
 		wait = sim->set->spec[i].pause;
 	}
 	if (g->pending) {

@@ -28,6 +28,7 @@ enum sim_kind {
 	SIM_MIXED,
 	SIM_RANDOM_KINDS,
 	SIM_CLOCKWORK = SIM_RANDOM_KINDS,	/* executes for `run`, then WFI for `pause` */
+	SIM_LATECOMER,		/* one `pause`, then never again */
 	SIM_YIELDER,		/* job_done after each `run` */
 	SIM_KINDS
 };

@@ -240,12 +240,16 @@ void oracle_block(struct oracle *o, uint32_t i, uint64_t alarm)
 	o->left_it = true;
 }
 
-/* What is left may be used as long as its density is no more than budget / deadline. */
+/*
+ * What is left may be used as long as its density is no more than budget / deadline;
+ * beside interrupts that may take `blocking` of the time to the deadline, of the rest.
+ */
 static void wake_server(struct oracle *o, uint32_t i)
 {
 	struct ref *r = &o->ref[i];
 	uint64_t density = (r->budget << 32) / r->deadline;
-	int64_t fair;
+	uint64_t laxity = r->due - o->now;
+	uint64_t sure = laxity > o->set->blocking ? laxity - o->set->blocking : 0;
 
 	if (o->now >= r->release + r->period) {
 		begin_period(o, i, o->now);
@@ -256,15 +260,14 @@ static void wake_server(struct oracle *o, uint32_t i)
 		r->state = REF_OUT;
 		return;
 	}
-	fair = (int64_t)((r->due - o->now) * density >> 32);
-	if (r->left <= fair || r->left <= 0) {
+	if (r->left <= 0) {
 		return;
 	}
-	if (r->deadline != r->period) {
-		r->left = fair;
-	} else {
+	if (r->deadline == r->period && (uint64_t)r->left > laxity * density >> 32) {
 		r->jobs -= o->now == r->release;	/* the same job */
 		begin_period(o, i, o->now);
+	} else {
+		r->left = (int64_t)min_u64((uint64_t)r->left, sure * density >> 32);
 	}
 }
 

@@ -116,7 +116,7 @@ void sim_generate(struct sim_set *set, uint64_t seed)
 void sim_print(const struct sim_set *set)
 {
 	static const char kinds[SIM_KINDS][8] = {"hog", "good", "jobs", "sleeper", "waiter",
-						 "mixed", "clock", "yielder"};
+						 "mixed", "clock", "late", "yielder"};
 
 	fprintf(stderr, "set: seed %llu, horizon %llu, reserve %u ppm%s%s\n",
 		(unsigned long long)set->seed, (unsigned long long)set->horizon,

@@ -57,7 +57,8 @@ static void test_scale(void **state)
 	assert_int_equal(ticks_scale(3, ticks_fraction(1, 3)), 0);	/* down, never up */
 	for (uint64_t t = 0; t < 5000; t++) {
 		uint64_t whole = 1 + t % 97, part = t % (whole + 1);
-		uint64_t exact = t * part / whole, got = ticks_scale(t, ticks_fraction(part, whole));
+		uint64_t got = ticks_scale(t, ticks_fraction(part, whole));
+		uint64_t exact = t * part / whole;
 
 		assert_true(got <= exact && got + 1 >= exact);
 	}
