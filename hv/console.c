@@ -14,8 +14,12 @@
  * a compare-and-swap that sees no bit. Whoever ends it with work left (the
  * UART's FIFO is full, the bound is reached) asks for hv_uart_irq afterwards.
  */
-#define BUSY       BIT(31)
-#define PUMP_LINES 4u /* bound of one call, at most 2 * OUT_MAX bytes each */
+#define BUSY BIT(31)
+/*
+ * Bound of one call: bytes that come from rings or go to the UART. A line of the status page is all
+ * of it.
+ */
+#define PUMP_BYTES 64u
 #define CHANNELS   (KZ_VMS_MAX + 1u)
 #define OUT_MAX    (CONSOLE_LINE + KZ_NAME_MAX + 16u) /* a line, its tag, its end */
 #define ESC        0x1b
@@ -55,6 +59,7 @@ static struct {
 	uint32_t drawn;    /* bytes of it that are there */
 	bool dirty;        /* the cursor stands at the start of old text */
 	uint32_t pos, len; /* of out */
+	uint32_t left;     /* of PUMP_BYTES */
 } con = { .shown = CONSOLE_NONE };
 static char out[OUT_MAX]; /* on its way to the UART */
 
@@ -104,16 +109,17 @@ void console_write(uint32_t channel, const char *bytes, uint32_t len)
 
 /* ---- The pump: con and the reader's part of the channels are ours ---- */
 
-/* Take bytes from the ring into the line until it ends. Bound: the ring. */
+/* Take bytes from the ring into the line until it ends. Bound: con.left. */
 static enum ending line_fill(struct channel *ch)
 {
 	uint32_t head = __atomic_load_n(&ch->head, __ATOMIC_ACQUIRE);
 	uint32_t tail = ch->tail;
 	enum ending end = END_NOT;
 
-	for (; tail != head && end == END_NOT; tail++) {
+	for (; tail != head && end == END_NOT && con.left != 0; tail++) {
 		uint8_t c = ch->ring[tail % CONSOLE_RING];
 
+		con.left--;
 		if (c == '\n') {
 			end = END_LF;
 		} else if (c == '\r') {
@@ -256,12 +262,16 @@ static void channel_serve(void)
 	enum ending end = line_fill(ch);
 	bool page = false; /* it stays in one piece */
 
-	if (end == END_NOT && channel == CONSOLE_HV) {
-		end = status_fill(ch);
-		page = end != END_NOT;
-	}
-	if (end == END_NOT) {
-		con.todo &= ~BIT(channel);
+	if (end == END_NOT && con.left != 0) { /* the ring is empty */
+		if (channel == CONSOLE_HV) {
+			end = status_fill(ch);
+			page = end != END_NOT;
+		}
+		if (page) {
+			con.left = 1; /* that is enough for one call */
+		} else {
+			con.todo &= ~BIT(channel);
+		}
 	}
 	if (end != END_NOT || (focused && ch->len != 0)) {
 		line_draw(channel, end);
@@ -280,49 +290,47 @@ static void focus_draw(void)
 	}
 }
 
-/* False when the UART is full. Bound: OUT_MAX. */
+/* False when the UART is full, or at the bound. */
 static bool out_drain(void)
 {
-	while (con.pos < con.len) {
-		if (!arch_uart_put((uint8_t)out[con.pos])) {
+	for (; con.pos < con.len; con.pos++, con.left--) {
+		if (con.left == 0 || !arch_uart_put((uint8_t)out[con.pos])) {
 			return false;
 		}
-		con.pos++;
 	}
 	con.pos = 0;
 	con.len = 0;
 	return true;
 }
 
-/* Serve what is to do; false when the UART is full, or at the bound of *lines. */
-static bool pump_todo(uint32_t *lines)
+/* Serve what is to do; false when the UART is full, or at the bound. */
+static bool pump_todo(void)
 {
 	while (out_drain()) {
 		if (con.todo == 0) {
 			focus_draw();
 			return out_drain();
 		}
-		if (*lines == 0) {
+		if (con.left == 0) {
 			return false;
 		}
-		--*lines;
 		channel_serve();
 	}
 	return false;
 }
 
-/* True when everything is out. Bound: PUMP_LINES, and a turn more for each. */
-static bool pump(uint32_t bits)
+/* True when everything is out. Bound: `bytes`; with 0 hv_uart_irq does it all. */
+static bool pump(uint32_t bits, uint32_t bytes)
 {
-	uint32_t lines = PUMP_LINES;
 	uint32_t idle;
 
 	if ((__atomic_fetch_or(&con.work, BUSY | bits, __ATOMIC_ACQ_REL) & BUSY) != 0) {
 		return false;
 	}
+	con.left = bytes;
 	do {
 		con.todo |= __atomic_exchange_n(&con.work, BUSY, __ATOMIC_ACQUIRE) & ~BUSY;
-		if (!pump_todo(&lines)) {
+		if (!pump_todo()) {
 			__atomic_fetch_and(&con.work, ~BUSY, __ATOMIC_RELEASE);
 			/* Only now: the interrupt must not meet a pump that has given up. */
 			arch_uart_notify();
@@ -336,7 +344,7 @@ static bool pump(uint32_t bits)
 
 void console_pump(uint32_t channel)
 {
-	(void)pump(BIT(channel));
+	(void)pump(BIT(channel), PUMP_BYTES);
 }
 
 void console_flush(void)
@@ -344,19 +352,24 @@ void console_flush(void)
 	uint64_t start = arch_ticks();
 	uint64_t limit = arch_ticks_hz() / (1000 / FLUSH_MS);
 
-	while (!pump(0) && arch_ticks() - start < limit) {
+	while (!pump(0, PUMP_BYTES) && arch_ticks() - start < limit) {
 	}
 }
 
 void console_resume(void)
 {
-	(void)pump(0);
+	(void)pump(0, PUMP_BYTES);
+}
+
+void console_announce(uint32_t channel)
+{
+	(void)pump(BIT(channel), 0);
 }
 
 void console_status(void)
 {
 	__atomic_store_n(&status_next, 1, __ATOMIC_RELAXED);
-	console_pump(CONSOLE_HV);
+	console_announce(CONSOLE_HV);
 }
 
 uint32_t console_out_dropped(uint32_t channel)

@@ -43,11 +43,14 @@ MUST_USE bool console_has_room(uint32_t channel, uint32_t bytes);
 void console_write(uint32_t channel, const char *bytes, uint32_t len);
 
 /*
- * Bring what the rings hold to the physical console, as far as it takes it, 4
- * lines at most; hv_uart_irq brings the rest. Any core, no lock held; beside a
+ * Bring what the rings hold to the physical console, as far as it takes it, 64
+ * bytes at most; hv_uart_irq brings the rest. Any core, no lock held; beside a
  * running call on another core it lets that one do the work.
  */
 void console_pump(uint32_t channel);
+
+/* Leave all of it to hv_uart_irq. Any core. */
+void console_announce(uint32_t channel);
 
 /* Pump until all is out, 200 ms at most: before the machine stops. Any core. */
 void console_flush(void);

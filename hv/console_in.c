@@ -5,8 +5,10 @@
 #include <kizami/console.h>
 #include "arch.h"
 
-#define INPUT_MAX 64u /* bytes that one hv_uart_irq takes; more: it comes again */
-#define POLL_MS   20u /* period of the console rings */
+#define INPUT_MAX 16u   /* bytes that one hv_uart_irq takes; more: it comes again */
+#define POLL_HZ   50u   /* of the console rings */
+#define MORE_HZ   1000u /* the same while one of them has something */
+#define RING_STEP 32u   /* bytes that are taken from one at a time; divides KZ_CONSOLE_OUT */
 
 static uint32_t lost[KZ_VMS_MAX]; /* bytes typed that found no room; atomic */
 
@@ -29,8 +31,9 @@ static struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
 {
 	const struct kz_cfg_region *r = vm_ram_at(cfg, cfg->console_ipa);
 
-	return cfg->console != KZ_CONSOLE_RING || r == NULL ?
-	       NULL : arch_ptr(pa(r->pa + (cfg->console_ipa - r->ipa)));
+	return cfg->console != KZ_CONSOLE_RING || r == NULL
+		       ? NULL
+		       : arch_ptr(pa(r->pa + (cfg->console_ipa - r->ipa)));
 }
 
 static void ring_restart(struct ring *r)
@@ -41,27 +44,28 @@ static void ring_restart(struct ring *r)
 	}
 }
 
-/* Move what the guest wrote to its channel. Bound: KZ_CONSOLE_OUT. */
-static void ring_drain(struct ring *r, uint32_t vm)
+/* Move what the guest wrote to its channel, RING_STEP bytes at most; false: there was nothing. */
+static bool ring_drain(struct ring *r, uint32_t vm)
 {
 	struct kz_console_ring *page = r->page;
 	uint32_t head = __atomic_load_n(&page->out_head, __ATOMIC_ACQUIRE);
-	uint32_t tail;
+	uint32_t tail, len;
 
 	ring_restart(r);
+	if (head - r->out_tail > KZ_CONSOLE_OUT) {
+		r->out_tail = head;
+	}
 	tail = r->out_tail;
-	if (tail == head) {
-		return;
+	len = (uint32_t)min_u64(head - tail, RING_STEP - tail % RING_STEP);
+	if (len == 0 || !console_has_room(vm, len)) {
+		len = 0;
+	} else {
+		console_write(vm, (const char *)&page->out[tail % KZ_CONSOLE_OUT], len);
+		console_announce(vm);
 	}
-	if (head - tail > KZ_CONSOLE_OUT) {
-		tail = head;
-	}
-	while (tail != head && console_has_room(vm, 1)) {
-		console_write(vm, (const char *)&page->out[tail++ % KZ_CONSOLE_OUT], 1);
-	}
-	r->out_tail = tail;
-	__atomic_store_n(&page->out_tail, tail, __ATOMIC_RELEASE);
-	console_pump(vm);
+	r->out_tail = tail + len;
+	__atomic_store_n(&page->out_tail, r->out_tail, __ATOMIC_RELEASE);
+	return len != 0;
 }
 
 /* A byte typed for the VM; false when its ring is full. */
@@ -96,12 +100,12 @@ void console_start(void)
 /* Bound: the VMs. */
 uint64_t console_poll(uint64_t now)
 {
+	bool more = false;
+
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		if (rings[i].page != NULL) {
-			ring_drain(&rings[i], i);
-		}
+		more |= rings[i].page != NULL && ring_drain(&rings[i], i);
 	}
-	return now + arch_ticks_hz() / (1000 / POLL_MS);
+	return now + arch_ticks_hz() / (more ? MORE_HZ : POLL_HZ);
 }
 
 /* ---- Input ---- */

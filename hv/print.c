@@ -92,5 +92,5 @@ void hv_log(const char *fmt, ...)
 	spin_lock(&lock);
 	console_write(CONSOLE_HV, line, (uint32_t)(t.at - line));
 	spin_unlock(&lock);
-	console_pump(CONSOLE_HV);
+	console_announce(CONSOLE_HV);
 }

@@ -88,7 +88,7 @@ enum mark {
 	MARK_ERET, /* last one of a stretch */
 	MARK_SPIN, /* takes a lock */
 };
-#define SPIN_BLOCKS 16 /* enough to take a free lock; more: it waits, which is not counted */
+#define SPIN_BLOCKS 32 /* enough to take a free lock; more: it waits, which is not counted */
 #define KINDS       (MARK_WFI + 1) /* MARK_NONE: begun at the processor's entry */
 
 struct insn {
