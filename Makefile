@@ -35,7 +35,7 @@ CFLAGS_HV = $(CFLAGS_ARM) -fno-pic -ffixed-x18 -mcmodel=tiny \
 CFLAGS_GUEST = $(CFLAGS_ARM) -fpie -fvisibility=hidden -Iinclude -Iguests/lib
 CFLAGS_HOST := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN)
 CFLAGS_TEST := -std=c11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARN) \
-	-fsanitize=address,undefined -fno-sanitize-recover=all -Itests/host -Iinclude -Ihv -Iarch
+	-fsanitize=address,undefined -fno-sanitize-recover=all -Itests/host -Iinclude -iquote hv -Iarch
 LDFLAGS_ARM := -nostdlib --gc-sections -z max-page-size=4096 -z noexecstack --build-id=none \
 	--fatal-warnings
 # gcc optimizes the hypervisor as a whole, for size but where instructions are counted.

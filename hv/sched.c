@@ -460,7 +460,9 @@ static struct vcpu *choose(struct percpu *cpu)
 			old->sched.wanted = c->since;
 		}
 		if (v != NULL) {
-			v->sched.stolen += c->since - v->sched.wanted;
+			/* who woke in this turn wanted it a moment after `since` */
+			v->sched.stolen += c->since > v->sched.wanted ?
+					   c->since - v->sched.wanted : 0;
 			if (v->sched.page != NULL) {
 				policy_stolen(v);
 			}

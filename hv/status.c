@@ -21,6 +21,9 @@ static const char vcpu_state_name[][8] = { "off", "ready", "running" };
 	"exits               hcall    mmio  sysreg   fault   undef     wfx " \
 	"    irq   maint    kick"
 _Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
+#define HEAD_TIME                                                            \
+	"time, us; ran, %    core     ran   budget   period deadline  misses" \
+	"    late overruns     stolen"
 
 static void machine_line(struct text *t)
 {
@@ -47,11 +50,17 @@ static void vcpu_name(struct text *t, const struct vcpu *v, uint32_t width)
 
 static void core_line(struct text *t, uint32_t core)
 {
-	const struct vcpu *v = arch_cpu(core)->vcpu;
+	const struct sched_core *c = &arch_cpu(core)->sched;
+	const struct vcpu *v = c->count == 1 ? c->slot[0] :
+			       __atomic_load_n(&c->current, __ATOMIC_RELAXED);
 
 	text_add(t, "%4u  ", core);
-	if (v == NULL) {
+	if (c->count == 0) {
 		text_add(t, "%-18s%-7s-", "-", "-");
+		return;
+	}
+	if (v == NULL) {
+		text_add(t, "%-18s%-7sidle", "-", "-");
 		return;
 	}
 	vcpu_name(t, v, 18);
@@ -85,30 +94,64 @@ static void vm_line(struct text *t, uint32_t id)
 		 console_in_dropped(id), console_out_dropped(id));
 }
 
-/* The exits of the n-th vCPU of all; false if there is none. Bound: the VMs, EXIT_CLASSES. */
-static bool exits_line(struct text *t, uint32_t n)
+/* The n-th vCPU of all, or of those whose time is shared; NULL if there is none. Bound: the VMs. */
+static const struct vcpu *vcpu_at(uint32_t n, bool shared)
 {
 	for (const struct vm *vm = machine.vm; vm != &machine.vm[machine.vm_count]; vm++) {
-		const struct vcpu *v = &vm->vcpu[n];
+		for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
+			const struct vcpu *v = &vm->vcpu[i];
 
-		if (n >= vm->cfg->vcpu_count) {
-			n -= vm->cfg->vcpu_count;
-			continue;
+			if ((!shared || v->cpu->sched.shared) && n-- == 0) {
+				return v;
+			}
 		}
-		vcpu_name(t, v, 17);
-		for (uint32_t i = 0; i < EXIT_CLASSES; i++) {
-			text_add(t, " %7lu",
-				 (unsigned long)__atomic_load_n(&v->exits[i], __ATOMIC_RELAXED));
-		}
-		return true;
 	}
-	return false;
+	return NULL;
+}
+
+static uint32_t vcpus(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < machine.vm_count; i++) {
+		n += machine.vm[i].cfg->vcpu_count;
+	}
+	return n;
+}
+
+static void exits_line(struct text *t, const struct vcpu *v)
+{
+	vcpu_name(t, v, 17);
+	for (uint32_t i = 0; i < EXIT_CLASSES; i++) {
+		text_add(t, " %7lu", (unsigned long)__atomic_load_n(&v->exits[i], __ATOMIC_RELAXED));
+	}
+}
+
+/* As its core has them at this moment: each number is true, not all of the same instant. */
+static void time_line(struct text *t, const struct vcpu *v)
+{
+	const struct sched *s = &v->sched;
+	uint64_t up = arch_ticks() - v->vm->epoch;
+	uint64_t ran = up < 1000 ? 0 : s->executed / (up / 1000);	/* per mille */
+	const uint64_t us[] = { s->server.budget, s->server.period, s->server.deadline };
+	const uint64_t counts[] = { s->misses, s->late, s->overruns };
+
+	vcpu_name(t, v, 19);
+	text_add(t, "%5u %5lu.%lu", v->cpu->id, (unsigned long)(ran / 10), (unsigned long)(ran % 10));
+	for (uint32_t i = 0; i < 3; i++) {
+		text_add(t, " %8lu", (unsigned long)(ns_of_ticks(us[i]) / 1000));
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		text_add(t, " %7lu", (unsigned long)counts[i]);
+	}
+	text_add(t, " %11lu", (unsigned long)(ns_of_ticks(s->stolen) / 1000));
 }
 
 bool status_line(uint32_t n, struct text *t)
 {
 	uint32_t cores = machine.cfg->machine.cpu_count;
 	uint32_t vms = machine.vm_count;
+	const struct vcpu *v;
 
 	if (n == 0) {
 		machine_line(t);
@@ -123,7 +166,22 @@ bool status_line(uint32_t n, struct text *t)
 	} else if (n == 3 + cores + vms) {
 		text_add(t, HEAD_EXITS);
 	} else {
-		return exits_line(t, n - 4 - cores - vms);
+		n -= 4 + cores + vms;
+		v = vcpu_at(n, false);
+		if (v != NULL) {
+			exits_line(t, v);
+			return true;
+		}
+		n -= vcpus();
+		v = vcpu_at(n == 0 ? 0 : n - 1, true);
+		if (v == NULL) {
+			return false;
+		}
+		if (n == 0) {
+			text_add(t, "%s", HEAD_TIME);
+		} else {
+			time_line(t, v);
+		}
 	}
 	return true;
 }

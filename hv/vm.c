@@ -179,6 +179,8 @@ void vcpu_run(struct percpu *cpu)
 void vcpu_reset(struct vcpu *v)
 {
 	arch_vcpu_reset(v, v->entry, v->arg);
+	v->sched.executed = 0;
+	v->sched.stolen = 0;
 	__atomic_store_n(&v->state, VCPU_RUNNING, __ATOMIC_RELAXED);
 	arch_vcpu_sync(v);
 }

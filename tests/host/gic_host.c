@@ -32,6 +32,7 @@ void gic_host_reset(bool v3, uint8_t lr_count)
 	for (uint32_t i = 0; i < KZ_CPUS_MAX; i++) {
 		gic.affinity[i] = i;
 		gic.gicc_id[i] = (uint8_t)BIT(i);
+		gic.sgi_value[i] = i + 1;
 	}
 }
 

@@ -8,8 +8,14 @@
 
 static inline void gic_quick_call(bool v3, uint64_t value)
 {
+	uint32_t cpu = 0;
+
 	assert(v3 == gic.v3);
-	gic_sgi(cpu, intid);
+	while (gic.sgi_value[cpu] != value) {
+		cpu++;
+		assert(cpu < 8);
+	}
+	gic_sgi(cpu, GIC_SGI_KICK);
 }
 
 static inline uint32_t gic_quick_empty(bool v3)

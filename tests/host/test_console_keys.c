@@ -131,24 +131,25 @@ static void ring_print(const char *s)
 
 static void poll_rings(void)
 {
-	hv_timer();
+	(void)console_poll(0);
 	everything_out();
 }
 
 static void test_ring_timer(void **state)
 {
+	struct sched_core *c = &host.cpu[0].sched;
+
 	(void)state;
+	c->poll = c->next = NEVER;
 	console_start();
-	assert_int_equal(host.timer[0] - host.ticks, 20000);
-	host.timer[0] = 0;
-	hv_timer();
-	assert_int_equal(host.timer[0] - host.ticks, 20000);
+	assert_int_equal(c->poll, 0);		/* at once, */
+	assert_int_equal(c->next, 0);
+	assert_int_equal(console_poll(1000), 21000);	/* and every 20 ms */
 	bed.vm[1].console = KZ_CONSOLE_PL011;
 	console_init();
-	host.timer[0] = 0;
+	c->poll = NEVER;
 	console_start();
-	hv_timer();
-	assert_int_equal(host.timer[0], 0);
+	assert_true(c->poll == NEVER);
 }
 
 /* Random lines through the ring, over its ends and the 32 bits of its indices. */

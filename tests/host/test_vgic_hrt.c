@@ -33,6 +33,18 @@ static struct kz_cfg_vm cfg;
 static struct kz_cfg machine_cfg;
 static uint64_t writes, shown;
 
+/* Nobody shares a core here. */
+void sched_wake(struct vcpu *v)
+{
+	(void)v;
+}
+
+void vgic_own(const struct vm *owner, uint32_t intid)
+{
+	(void)owner;
+	(void)intid;
+}
+
 void vcpu_hazard(struct vcpu *v, uint32_t bits)
 {
 	(void)v;
@@ -77,7 +89,6 @@ static void start(void)
 		v->vm = vm();
 		v->cpu = &host.cpu[CORE + i];
 		v->id = i;
-		v->core = CORE + i;
 		v->state = VCPU_RUNNING;
 		host.cpu[CORE + i].vcpu = v;
 	}

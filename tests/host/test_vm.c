@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/vm.c hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
+/* link: hv/vm.c hv/sched.c hv/server.c hv/policy.c hv/console.c hv/console_in.c hv/print.c */
+/* link: hv/status.c hv/pl011.c */
 /* link: tests/host/arch_host.c */
 /*
  * The life of VMs: start, memory, stop, restart and power of several vCPUs,
@@ -15,6 +16,7 @@
 #include <kizami/console.h>
 #include "arch.h"
 #include "console.h"
+#include "policy.h"
 
 #define VMS   3u
 #define CORES 6u
@@ -33,7 +35,7 @@ static uint32_t kicks_seen[CORES];
 
 static struct vcpu *vcpu_of(uint32_t core)
 {
-	return host.cpu[core].vcpu;
+	return host.cpu[core].sched.slot[0];
 }
 
 /* The core looks for something to run. Says where it ends: HOST_ENTERED, _ASLEEP or _OFF. */
@@ -132,6 +134,9 @@ static int setup(void **state)
 		                                        .type = KZ_REGION_RAM};
 		assert_int_equal(vm_init(&machine.vm[i], i, cfg), KZ_OK);
 	}
+	for (uint32_t i = 0; i < CORES; i++) {
+		assert_true(sched_init(&host.cpu[i]));
+	}
 	console_init();
 	return 0;
 }
@@ -206,7 +211,7 @@ static void test_memory(void **state)
 	start_all();
 	for (uint32_t round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < 0x8000; i++) {
-			bool image = (i >= 0x1000 && i < 0x2000) || (i >= 0x3000 && i < 0x3100);
+			bool image = (i >= 0x1000 && i < 0x2000) || (i >= 0x3000 && i < 0x3000 + 200);
 
 			assert_int_equal(host.ram[i], image ? 'I' : 0);
 		}
@@ -365,7 +370,7 @@ static void test_devices(void **state)
 	assert_int_equal(machine.vm[0].arch.line[0] >> 40 & 1, 1);
 	ring->out[0] = '\n';
 	ring->out_head = 1;
-	hv_timer();
+	(void)console_poll(0);
 	assert_true(said("[raw] \r\n"));
 	host_become(5);
 	vm_halt(&machine.vm[0], true);
@@ -377,7 +382,7 @@ static void test_devices(void **state)
 	assert_int_equal(a.value & 0x10, 0x10);
 	memcpy(ring->out, "new\n", 4);
 	ring->out_head = 4;
-	hv_timer();
+	(void)console_poll(0);
 	assert_true(said("[raw] new\r\n"));
 }
 

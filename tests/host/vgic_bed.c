@@ -16,6 +16,18 @@ static struct vcpu *vcpu_of(uint32_t cpu)
 	return &bed.vm->vcpu[cpu];
 }
 
+/* Nobody shares a core here. */
+void sched_wake(struct vcpu *v)
+{
+	(void)v;
+}
+
+void vgic_own(const struct vm *owner, uint32_t intid)
+{
+	(void)owner;
+	(void)intid;
+}
+
 void vcpu_hazard(struct vcpu *v, uint32_t bits)
 {
 	v->hazard |= bits;
@@ -70,7 +82,6 @@ void bed_start(bool v3, uint32_t cpus, uint8_t lr_count)
 		v->vm = bed.vm;
 		v->cpu = &host.cpu[i];
 		v->id = i;
-		v->core = i;
 		v->state = VCPU_RUNNING;
 		host.cpu[i].vcpu = v;
 	}

@@ -82,7 +82,7 @@ void both_line(uint32_t cpu, uint32_t intid, bool high)
 	q->latch |= high && !q->line && q->edge;
 	q->line = high;
 	host_become(cpu);
-	vgic_line(bed.vm, intid, high);
+	vgic_line(&bed.vm->vcpu[0], intid, high);
 }
 
 /* ---- The guest's CPU interface ---- */
