@@ -23,6 +23,8 @@ def stretches_of(log, elf):
     vectors = elf.vectors()
     marks = {elf.base + 4 * i: masked.mark_of(word, chain, elf.base + 4 * i - vectors)
              for i, (word, chain) in enumerate(zip(elf.words, elf.chains()))}
+    # A block that was entered and not begun: the core's turn was over.
+    log = re.sub(r"^Trace .*\nStopped execution .*\n", "", log, flags=re.MULTILINE)
     running, found = {}, {}
     for core, at in re.findall(r"^Trace (\d+): \S+ \[\w+/(\w+)/", log, re.MULTILINE):
         mark = marks[int(at, 16)]
