@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
+/* link: hv/sched.c hv/server.c hv/policy.c hv/vm.c */
 /* link: tests/host/console_bed.c tests/host/arch_host.c */
 /* The status page. */
 #include <setjmp.h>
@@ -14,7 +15,15 @@ static void bed_place(void)
 {
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
 		for (uint32_t j = 0; j < bed.vm[i].vcpu_count; j++) {
-			arch_cpu(bed.vm[i].cpu[j])->vcpu = &machine.vm[i].vcpu[j];
+			struct vcpu *v = &machine.vm[i].vcpu[j];
+			struct sched_core *c = &arch_cpu(bed.vm[i].cpu[j])->sched;
+
+			v->vm = &machine.vm[i];
+			v->id = j;
+			v->cpu = arch_cpu(bed.vm[i].cpu[j]);
+			v->sched.bit = BIT(c->count);
+			c->slot[c->count++] = v;
+			c->shared = c->count > 1;
 		}
 	}
 }
@@ -73,6 +82,45 @@ static void test_status(void **state)
 	/* clang-format on */
 }
 
+/* Two on a core: who executes is its owner for the moment; a table says what each got. */
+static void test_status_shared(void **state)
+{
+	char text[4096];
+	struct vcpu *linux0 = &machine.vm[0].vcpu[0], *vision = &machine.vm[2].vcpu[0];
+
+	(void)state;
+	bed.vm[0].vcpu_count = bed.vm[2].vcpu_count = 1;
+	bed.vm[0].cpu[0] = bed.vm[2].cpu[0] = 1;
+	bed.vm[1].vcpu_count = bed.vm[3].vcpu_count = 0;
+	machine.vm_count = 3;
+	bed_place();
+	host_freeze(11000000);
+	machine.vm[0].epoch = machine.vm[2].epoch = 1000000;
+	linux0->sched.executed = 6543210;
+	linux0->sched.stolen = 2100000;
+	vision->sched.executed = 2000000;
+	vision->sched.server =
+		(struct server){ .budget = 2000, .period = 10000, .deadline = 8000 };
+	vision->sched.misses = 3;
+	vision->sched.late = 1;
+	vision->sched.overruns = 2;
+	vision->state = VCPU_RUNNING;
+	arch_cpu(1)->sched.current = vision;
+	type("\035s");
+	term_read();
+	text[term_of("kizami", text)] = '\0';
+	assert_non_null(strstr(text, "\n   1  vision:0          srt    running\n"));
+	/* clang-format off */
+	assert_non_null(strstr(text,
+"\ntime, us; ran, %    core     ran   budget   period deadline  misses    late overruns     stolen\n"
+"linux:0                1    65.4        0        0        0       0       0       0     2100000\n"
+"vision:0               1    20.0     2000    10000     8000       3       1       2           0\n"));
+	/* clang-format on */
+	arch_cpu(1)->sched.current = NULL;
+	assert_true(status_text(3, text, sizeof(text)));
+	assert_string_equal(text, "   1  -                 -      idle");
+}
+
 /* The page stays in one piece, whatever the VMs have to say meanwhile. */
 static void test_status_whole(void **state)
 {
@@ -116,7 +164,8 @@ static void test_status_wide(void **state)
 		assert_true(strlen("[kizami] ") + strlen(line) <= 100);
 	}
 	assert_int_equal(lines, 4 + 8 + 2 + 8);
-	arch_cpu(0)->vcpu = NULL;
+	assert_int_equal(arch_cpu(0)->sched.count, 1);
+	arch_cpu(0)->sched.count = 0;
 	assert_true(status_text(2, line, sizeof(line)));
 	assert_string_equal(line, "   0  -                 -      -");
 }
@@ -125,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_status, bed_setup),
+		cmocka_unit_test_setup(test_status_shared, bed_setup),
 		cmocka_unit_test_setup(test_status_whole, bed_setup),
 		cmocka_unit_test_setup(test_status_wide, bed_setup),
 	};
