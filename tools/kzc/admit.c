@@ -206,7 +206,7 @@ static void admit_tasks(struct sys *s, const struct servers *on, unsigned i)
 	struct inner in;
 	bool told = false;
 
-	if ((vm->task_count == 0) || (vm->cfg.cpu[0] != on->core)) {
+	if (vm->task_count == 0) {
 		return;
 	}
 	if (vm->cfg.vcpu_count > 1) {
