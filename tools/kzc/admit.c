@@ -39,9 +39,9 @@ static bool servers_read(const struct sys *s, unsigned core, struct servers *out
 		const struct kz_cfg_server *server = &on[i].vm->cfg.server;
 
 		if (vm_has_server(on[i].vm)) {
-			out->set.task[out->set.count] = (struct rt_task){
-				server->budget_ns, server->period_ns, server->deadline_ns
-			};
+			out->set.task[out->set.count] =
+				(struct rt_task){ server->budget_ns, server->period_ns,
+						  server->deadline_ns };
 			out->vm[out->set.count] = on[i].vm;
 			out->set.count++;
 		}
@@ -76,8 +76,8 @@ static bool inner_test(const struct sys *s, const struct servers *on, unsigned i
 	for (unsigned k = 0; k < vm->task_count; k++) {
 		const struct task *task = &vm->task[k];
 
-		out->set.task[k] = (struct rt_task){ task->c_ns + s->board.irq_ns, task->t_ns,
-						     task->d_ns };
+		out->set.task[k] =
+			(struct rt_task){ task->c_ns + s->board.irq_ns, task->t_ns, task->d_ns };
 	}
 	if ((vm->task_count == 0) || (out->budget == 0)) {
 		return vm->task_count == 0;
@@ -100,8 +100,7 @@ static const char *names(struct sys *s, const struct servers *on)
 
 	for (unsigned i = 1; i < on->set.count; i++) {
 		text = mem_printf(&s->mem, "%s%s vm '%s'", text,
-				  (i + 1 == on->set.count) ? " and" : ",",
-				  on->vm[i]->conf->name.s);
+				  (i + 1 == on->set.count) ? " and" : ",", on->vm[i]->conf->name.s);
 	}
 	return text;
 }
@@ -294,9 +293,8 @@ static void print_core(struct sys *s, const struct servers *on, FILE *out)
 		const struct rt_task *t = &on->set.task[i];
 
 		fprintf(out, "  %-*s %10s %10s %10s %10s %10s\n", NAME_WIDTH,
-			on->vm[i]->conf->name.s, time_text(&s->mem, t->c),
-			time_text(&s->mem, t->t), time_text(&s->mem, t->d),
-			time_text(&s->mem, rt_slack(&on->set, i)),
+			on->vm[i]->conf->name.s, time_text(&s->mem, t->c), time_text(&s->mem, t->t),
+			time_text(&s->mem, t->d), time_text(&s->mem, rt_slack(&on->set, i)),
 			time_text(&s->mem, effective(s, on, i)));
 		print_tasks(s, on, i, out);
 	}
