@@ -25,6 +25,7 @@ enum {
 #define INT_RT       BIT(6)
 #define INT_ALL      0x7ffu
 
+#define PRIME      8u       /* bytes, more than the transmit trigger level */
 #define BUSY_SPINS 1000000u /* a full FIFO at 9600 baud takes 33 ms */
 
 void uart_pl011_init(volatile uint32_t *base)
@@ -41,6 +42,13 @@ void uart_pl011_init(volatile uint32_t *base)
 	base[IFLS] = 0; /* both interrupts at 1/8 of the FIFO */
 	base[CR] = cr | CR_UARTEN | CR_TXE | CR_RXE;
 	base[IMSC] = INT_RX | INT_RT;
+	/*
+	 * The transmit interrupt of notify rises when the FIFO drains through its
+	 * level: it has to have been above it once. A terminal takes no notice.
+	 */
+	for (uint32_t i = 0; i < PRIME; i++) {
+		base[DR] = '\r';
+	}
 }
 
 bool uart_pl011_put(volatile uint32_t *base, uint8_t c)
