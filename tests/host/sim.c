@@ -379,8 +379,8 @@ static void start(struct sim *sim)
 
 		g->rng = sim->set->seed * SIM_MAX + i;
 		g->irq_at = NEVER;
+		g->line_at = NEVER;		/* until it has run: then it has switched them on */
 		draw(sim, i);
-		lines_again(sim, i);
 		vm_start(&machine.vm[i]);
 		oracle_start(&sim->oracle, i);
 	}

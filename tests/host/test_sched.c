@@ -105,10 +105,10 @@ static void test_shares(void **state)
 		set.seed = turn;
 		for (uint32_t i = 0; i < servers; i++) {
 			uint64_t period = sim_range(&rng, 100, 5000);
+			uint64_t kind = sim_range(&rng, 0, SIM_MIXED);
 
 			add((struct sim_spec){.period = period, .deadline = period,
-					      .budget = period / 5,
-					      .kind = (enum sim_kind)sim_range(&rng, 0, SIM_MIXED)});
+					      .budget = period / 5, .kind = (enum sim_kind)kind});
 		}
 		for (uint32_t i = (uint32_t)sim_range(&rng, 2, 5); i != 0; i--) {
 			add_hogs(1, (uint32_t)sim_range(&rng, 25, 400));
