@@ -31,36 +31,62 @@ static uint64_t density_of(uint64_t budget, uint64_t deadline)
 	return deadline == 0 ? 0 : ticks_fraction(budget, deadline) + 1;
 }
 
+/* What the servers of a core take of it. */
+struct load {
+	uint64_t sum;		/* of densities, in 2^-32 */
+	uint64_t shortest;	/* deadline; NEVER: there is no server */
+	uint64_t block;		/* masked stretches that a deadline may meet: one, and one a server */
+};
+
 /*
- * The sufficient test: the densities of all servers of the core, each at the most
- * that it was promised or has, and the longest masked stretch in the shortest
- * deadline. With `v` at (budget, deadline). Bound: SCHED_SLOTS.
+ * Each server at the most that it was promised, has, or shall have next; with `v`
+ * at (budget, deadline). Bound: SCHED_SLOTS.
  */
-static bool fits(const struct percpu *cpu, const struct vcpu *v, uint64_t budget,
-		 uint64_t deadline)
+static struct load load_of(const struct percpu *cpu, const struct vcpu *v, uint64_t budget,
+			   uint64_t deadline)
 {
 	const struct sched_core *c = &cpu->sched;
-	uint64_t shortest = NEVER, sum = 0;
+	struct load l = { .shortest = NEVER, .block = c->block };
 
 	for (uint32_t i = 0; i < c->count; i++) {
 		const struct sched *s = &c->slot[i]->sched;
-		const struct server *p = &s->promised, *n = &s->server;
-		uint64_t most = density_of(p->budget, p->deadline);
-		uint64_t has = c->slot[i] == v ? density_of(budget, deadline) :
-			       n->next.period != 0 ? density_of(n->next.budget, n->next.deadline) :
-			       0;
-		uint64_t had = density_of(n->budget, n->deadline);
+		const struct server *n = &s->server;
+		bool told = c->slot[i] == v;
+		const uint64_t has[][2] = {
+			{ s->promised.budget, s->promised.deadline },
+			{ n->budget, n->deadline },
+			{ told ? budget : n->next.budget, told ? deadline : n->next.deadline },
+		};
+		uint64_t most = 0;
 
-		most = has > most ? has : most;
-		sum += had > most ? had : most;
-		shortest = p->deadline != 0 ? min_u64(shortest, p->deadline) : shortest;
-		shortest = n->deadline != 0 ? min_u64(shortest, n->deadline) : shortest;
+		for (uint32_t k = 0; k < ARRAY_SIZE(has); k++) {
+			uint64_t density = density_of(has[k][0], has[k][1]);
+
+			most = density > most ? density : most;
+			l.shortest = density != 0 ? min_u64(l.shortest, has[k][1]) : l.shortest;
+		}
+		l.sum += most;
+		l.block += most != 0 ? c->block : 0;
 	}
-	shortest = min_u64(shortest, deadline);
-	if (shortest != NEVER && c->block >= shortest) {
-		return false;
-	}
-	return sum + (shortest == NEVER ? 0 : ticks_fraction(c->block, shortest)) <= c->limit;
+	return l;
+}
+
+/* The sufficient test; what follows from it when it is passed: server_wake's guard. */
+static bool fits(const struct sched_core *c, const struct load *l)
+{
+	return l->shortest == NEVER ||
+	       (l->block < l->shortest &&
+		l->sum + ticks_fraction(l->block, l->shortest) <= c->limit);
+}
+
+/*
+ * Who wakes so shortly before its deadline could miss it by masked stretches alone:
+ * block / (1 - sum), which is below the shortest deadline of a load that fits.
+ */
+static uint64_t guard_of(const struct load *l)
+{
+	return l->shortest == NEVER || l->sum >= BIT64(32) ? 0 :
+	       l->block / ((BIT64(32) - l->sum) >> 16) << 16;
 }
 
 void sched_add(struct vcpu *v)
@@ -91,12 +117,15 @@ bool sched_init(struct percpu *cpu)
 {
 	const struct kz_cfg_machine *m = &machine.cfg->machine;
 	struct sched_core *c = &cpu->sched;
+	struct load l;
 
 	c->slice = arch_ticks_hz() / SLICES_PER_S;
 	c->limit = BIT64(32) - ticks_fraction(m->reserve_ppm[cpu->id], 1000000);
 	c->block = ticks_of_ns(m->block_ns);
 	c->poll = NEVER;
-	c->strict = !fits(cpu, NULL, 0, NEVER);
+	l = load_of(cpu, NULL, 0, 0);
+	c->guard = guard_of(&l);
+	c->strict = !fits(c, &l);
 	return !c->strict || (m->proven >> cpu->id & 1) != 0;
 }
 
@@ -104,11 +133,13 @@ enum kz_err sched_serve(struct vcpu *v, uint64_t budget, uint64_t period, uint64
 {
 	struct sched *s = &v->sched;
 	const struct server *p = &s->promised;
+	struct load l = load_of(v->cpu, v, budget, deadline);
 	bool less = budget <= p->budget && period >= p->period && deadline >= p->deadline;
 
-	if (!less && !fits(v->cpu, v, budget, deadline)) {
+	if (!less && !fits(&v->cpu->sched, &l)) {
 		return KZ_ELOAD;
 	}
+	v->cpu->sched.guard = guard_of(&l);
 	server_set(&s->server, budget, period, deadline);
 	if (s->server.period == 0) {
 		sched_serve_first(v);

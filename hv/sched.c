@@ -164,6 +164,14 @@ static void end_turn(struct sched_core *c, uint64_t now)
 	}
 }
 
+/* Its period is not over, but its deadline is too near to be kept. */
+static bool too_late(const struct vcpu *v, uint64_t now)
+{
+	const struct server *s = &v->sched.server;
+
+	return now - s->release < s->period && now + v->cpu->sched.guard > s->due;
+}
+
 void sched_wake(struct vcpu *v)
 {
 	struct sched *s = &v->sched;
@@ -179,7 +187,7 @@ void sched_wake(struct vcpu *v)
 		place(v);
 		make_ready(v);
 		end_turn(&v->cpu->sched, now);
-	} else if (server_wake(&s->server, now)) {
+	} else if (!too_late(v, now) && server_wake(&s->server, now)) {
 		s->jobs += s->server.release != release;
 		mask(v, false);
 		make_ready(v);

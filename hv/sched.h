@@ -66,6 +66,7 @@ struct sched_core {
 	uint64_t next;		/* nothing is due before it */
 	uint64_t limit;		/* sum of densities that servers may have, in 2^-32 */
 	uint64_t block;		/* the longest stretch with interrupts masked */
+	uint64_t guard;		/* who wakes that shortly before its deadline waits for the next */
 	bool shared;
 	bool strict;		/* densities exceed the limit: who waits gives up its budget */
 	struct vcpu *guilty;	/* whose interrupt this is; since then nothing is another's */
