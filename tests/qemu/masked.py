@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the hypervisor keeps interrupts masked, in instructions, over all machines of a session.
 
-A stretch begins where a guest is left, behind a WFI, or where an interrupt is acknowledged
-between the steps of a long work; it ends with ERET, with WFI, or at the next acknowledgement.
+A stretch begins where a guest is left, behind a WFI, or where interrupts are polled between
+the steps of a long work; it ends with ERET, with WFI, or where they are polled next.
 tools/masked/masked.c counts; here is what it is told, and what becomes of its figures. Its
 longest stretch of each path is held against bench/budget.masked.
 
@@ -35,9 +35,11 @@ SLOTS = {8: SYNC, 9: IRQ, 10: IRQ, 11: SERROR, 12: SYNC, 13: IRQ, 14: IRQ, 15: S
 OP_ERET, OP_WFI = 0xd69f03e0, 0xd503207f
 
 
-def is_ack(word):
-    """MRS of ICC_IAR1_EL1, or a load from GICC_IAR's offset."""
-    return word & ~31 == 0xd538cc00 or word & 0xfffffc00 == 0xb9400c00
+def is_poll(word, names):
+    """MRS of ISR_EL1, which says that there is nothing; of ICC_IAR1_EL1, or a load from GICC_IAR's
+    offset: what was pending is taken."""
+    ack = word & ~31 == 0xd538cc00 or word & 0xfffffc00 == 0xb9400c00
+    return word & ~31 == 0xd538c100 or (ack and bool(names & {"gic_ack", "trap_irq_el2"}))
 
 
 class Budgets:
@@ -105,7 +107,7 @@ def mark_of(word, chain, offset):
         return ERET
     if word == OP_WFI:
         return WFI
-    if is_ack(word) and names & {"gic_ack", "trap_irq_el2"}:
+    if is_poll(word, names):
         return POLL
     return SPIN if chain[0][1] == "spinlock.h" else NONE
 
