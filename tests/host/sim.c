@@ -51,7 +51,7 @@ static void configure(const struct sim_set *set)
 	blob.cfg.machine.cpu_count = 1;
 	blob.cfg.machine.reserve_ppm[0] = set->reserve_ppm;
 	blob.cfg.machine.proven = set->proven;
-	blob.cfg.machine.block_ns = (uint32_t)(set->blocking * SIM_TICK_NS);
+	blob.cfg.machine.block_ns = (uint32_t)(set->block * SIM_TICK_NS);
 	blob.cfg.vm_count = set->count;
 	machine.cfg = &blob.cfg;
 	machine.vm_count = set->count;
@@ -402,6 +402,10 @@ void sim_run(struct sim *sim, struct sim_set *set)
 	sim->set = set;
 	SIM_CHECK(boot(set), "a set that was proven is refused");
 	oracle_init(&sim->oracle, set);
+	sim->oracle.guard = host.cpu[0].sched.guard;
+	SIM_CHECK(set->strict || (double)sim->oracle.guard * (1.0 - sim_density(set)) >
+		  (double)set->blocking - 0.1, "the guard is %llu ticks only",
+		  (unsigned long long)sim->oracle.guard);
 	start(sim);
 	for (;;) {
 		struct event e = first_event(sim, &rng);

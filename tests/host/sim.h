@@ -46,6 +46,7 @@ struct sim_set {
 	uint32_t count;
 	uint64_t horizon;
 	uint64_t cost;		/* ticks that an interrupt takes; 0 but in storms */
+	uint64_t block;		/* what the core is told of that */
 	uint64_t blocking;	/* and that all of them may take from a vCPU */
 	uint32_t reserve_ppm;
 	bool proven;		/* what kzc would say */
@@ -117,6 +118,7 @@ struct oracle {
 	const struct sim_set *set;
 	struct ref ref[SIM_MAX];
 	uint64_t started, now;
+	uint64_t guard;			/* who wakes that close to its deadline is too late */
 	uint32_t runner;		/* who executes; SIM_NOBODY */
 	uint32_t loaded;		/* whose own timer is the hardware's; SIM_NOBODY */
 	bool left_it;			/* and has just given the core back */

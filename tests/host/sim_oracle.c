@@ -112,7 +112,7 @@ static void begin_backlog(struct oracle *o, struct ref *r, bool fresh)
 	r->waits = true;
 	r->slack = o->set->blocking;
 	if (!fresh) {
-		blackout += r->period - (o->set->strict ? 0 : r->budget);
+		blackout += r->period - (o->set->strict ? 0 : r->budget) + o->guard;
 		r->slack += 2;			/* what is left is cut to whole ticks */
 	}
 	set_mark(o, r, blackout);
@@ -241,33 +241,33 @@ void oracle_block(struct oracle *o, uint32_t i, uint64_t alarm)
 }
 
 /*
- * What is left may be used as long as its density is no more than budget / deadline;
- * beside interrupts that may take `blocking` of the time to the deadline, of the rest.
+ * What is left may be used as long as its density is no more than budget / deadline,
+ * and the deadline not so near that interrupts alone could make it miss.
  */
 static void wake_server(struct oracle *o, uint32_t i)
 {
 	struct ref *r = &o->ref[i];
 	uint64_t density = (r->budget << 32) / r->deadline;
-	uint64_t laxity = r->due - o->now;
-	uint64_t sure = laxity > o->set->blocking ? laxity - o->set->blocking : 0;
+	int64_t fair;
 
 	if (o->now >= r->release + r->period) {
 		begin_period(o, i, o->now);
 		return;
 	}
-	if (o->now >= r->due) {
+	if (o->now + o->guard >= r->due) {
 		r->told = true;			/* it was not unfinished at its deadline */
 		r->state = REF_OUT;
 		return;
 	}
-	if (r->left <= 0) {
+	fair = (int64_t)((r->due - o->now) * density >> 32);
+	if (r->left <= fair || r->left <= 0) {
 		return;
 	}
-	if (r->deadline == r->period && (uint64_t)r->left > laxity * density >> 32) {
+	if (r->deadline == r->period) {
 		r->jobs -= o->now == r->release;	/* the same job */
 		begin_period(o, i, o->now);
 	} else {
-		r->left = (int64_t)min_u64((uint64_t)r->left, sure * density >> 32);
+		r->left = fair;
 	}
 }
 

@@ -56,6 +56,8 @@ static void random_server(struct sim_spec *s, uint64_t *rng, uint32_t style, dou
 /* Times in which an interrupt's cost is small. */
 static void make_storm(struct sim_set *set, uint64_t *rng)
 {
+	uint64_t stretches = 1;
+
 	set->cost = sim_range(rng, 1, 2);
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct sim_spec *s = &set->spec[i];
@@ -71,6 +73,12 @@ static void make_storm(struct sim_set *set, uint64_t *rng)
 		set->blocking += set->cost * (s->lines + 1);
 	}
 	set->blocking += set->cost;
+	/* the core takes a stretch for each server, and one */
+	for (uint32_t i = 0; i < set->count; i++) {
+		stretches += set->spec[i].budget != 0;
+	}
+	set->block = (set->blocking + stretches - 1) / stretches;
+	set->blocking = set->block * stretches;
 }
 
 void sim_generate(struct sim_set *set, uint64_t seed)
