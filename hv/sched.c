@@ -87,7 +87,7 @@ static void begin_job(struct vcpu *v)
 /* ---- Charging ---- */
 
 /* The budget of v is used up. */
-static NOINLINE void spent(struct vcpu *v, uint64_t now)
+static COLD void spent(struct vcpu *v, uint64_t now)
 {
 	struct sched *s = &v->sched;
 
@@ -127,6 +127,12 @@ static inline void charge(struct sched_core *c, uint64_t now)
 	if (v != NULL) {
 		spend(v, ran, now);
 	}
+}
+
+/* The same where instructions are not counted. */
+static COLD void charge_now(struct sched_core *c)
+{
+	charge(c, arch_ticks());
 }
 
 void sched_blame(struct vcpu *v, uint64_t since)
@@ -236,15 +242,15 @@ void sched_job_done(struct vcpu *v)
 
 bool sched_account(struct vcpu *v)
 {
-	charge(&v->cpu->sched, arch_ticks());
+	charge_now(&v->cpu->sched);
 	return v->sched.state == SCHED_READY;
 }
 
-void sched_serve_first(struct vcpu *v)
+COLD void sched_serve_first(struct vcpu *v)
 {
 	struct sched_core *c = &v->cpu->sched;
 
-	charge(c, arch_ticks());
+	charge_now(c);
 	take_out(v);
 	v->sched.wanted = c->since;
 	server_release(&v->sched.server, c->since);
@@ -254,7 +260,7 @@ void sched_serve_first(struct vcpu *v)
 
 /* ---- What the clock does ---- */
 
-static void miss(struct vcpu *v)
+static COLD void miss(struct vcpu *v)
 {
 	struct sched *s = &v->sched;
 
@@ -266,7 +272,7 @@ static void miss(struct vcpu *v)
 }
 
 /* An event of v is due. */
-static void expire(struct vcpu *v, uint64_t now)
+static COLD void expire(struct vcpu *v, uint64_t now)
 {
 	struct sched *s = &v->sched;
 	struct server *server = &s->server;
@@ -389,7 +395,7 @@ static void core_load(struct percpu *cpu, struct vcpu *v)
 }
 
 /* Its VM stops, or it switches itself off. */
-static void retire(struct percpu *cpu, struct vcpu *v)
+static COLD void retire(struct percpu *cpu, struct vcpu *v)
 {
 	struct sched *s = &v->sched;
 
@@ -409,7 +415,7 @@ static void retire(struct percpu *cpu, struct vcpu *v)
 	vcpu_off(v);
 }
 
-static void start(struct vcpu *v)
+static COLD void start(struct vcpu *v)
 {
 	struct sched *s = &v->sched;
 	const struct server *p = &s->promised;
@@ -426,7 +432,7 @@ static void start(struct vcpu *v)
 }
 
 /* What others left for v. */
-static void attend(struct percpu *cpu, struct vcpu *v)
+static COLD void attend(struct percpu *cpu, struct vcpu *v)
 {
 	uint32_t hazard = __atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE);
 	enum vcpu_state state = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);

@@ -31,6 +31,7 @@ static inline ipa_t ipa(uint64_t v)
 #define ALWAYS_INLINE	inline __attribute__((always_inline))
 #define UNUSED		__attribute__((unused))
 #define NOINLINE	__attribute__((noinline))
+#define COLD		__attribute__((cold, noinline))	/* for size, among hot code */
 #define PRINTF(f, a)	__attribute__((format(printf, f, a)))
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
