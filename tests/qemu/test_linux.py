@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's kernel as a guest, beside a raw guest and the servo: the demo of each board."""
+"""Debian's kernel as a guest, beside all the others of the demo of each board."""
 
 import re
 
@@ -9,6 +9,7 @@ import machine
 
 DEMO = machine.ROOT / "demo"
 VCPUS = 2
+OTHERS = ("hello", "servo", "linux2", "pulse", "plain")
 
 
 def demo_boot(boot, board):
@@ -24,9 +25,11 @@ def hello_count(m, timeout=30):
 
 
 def others_alive(m):
-    """hello and servo print, and hello did not start afresh."""
+    """hello, servo and the two soft real-time guests print, and hello did not start afresh."""
     first = hello_count(m)
     m.wait_line("servo", r"^servo: \d+ loops")
+    m.wait_line("pulse", r"^pulse: \d+ jobs")
+    m.wait_line("plain", r"^plain: \d+ jobs")
     second = hello_count(m)
     assert 0 < second - first < 60, f"hello went from {first} to {second}"
     return second
@@ -84,10 +87,12 @@ def test_hotplug(boot, board):
     for _ in range(3):
         m.shell("echo 0 >cpu1/online")
         assert m.shell("nproc") == ["1"]
-        assert m.status()["core"][1]["state"] == "off"
+        first, second = m.status(), m.status()
+        assert machine.exits_between(first, second, "linux:1") == {}
+        assert {page["core"][1]["owner"] for page in (first, second)} <= {"linux2:0", "-"}
         m.shell("echo 1 >cpu1/online")
         assert m.shell("nproc") == ["2"]
-        assert m.status()["core"][1]["state"] == "running"
+        assert sum(machine.exits_between(second, m.status(), "linux:1").values()) > 0
     assert m.shell("taskset 2 sh -c 'echo I run'") == ["I run"]
     others_alive(m)
 
@@ -104,11 +109,11 @@ def test_reboot(boot, board):
         assert uptime < 240
     assert others_alive(m) > count
     vms = m.status()["vm"]
-    assert vms["hello"]["restarts"] == 0 and vms["servo"]["restarts"] == 0
+    assert {vms[name]["restarts"] for name in OTHERS} == {0}
 
 
 def test_poweroff(boot, board):
-    """poweroff stops Linux alone, and leaves its cores idle."""
+    """poweroff stops Linux alone, and leaves its cores to the others."""
     m = demo_boot(boot, board)
     count = others_alive(m)
     m.send("poweroff\r")
@@ -119,9 +124,9 @@ def test_poweroff(boot, board):
         return page if page["vm"]["linux"]["state"] == "stopped" else None
 
     page = m.wait("stop of linux", stopped, 60)
-    assert page["core"][0]["state"] == "off" and page["core"][1]["state"] == "off"
-    assert page["vm"]["hello"]["state"] == "running"
-    assert page["vm"]["servo"]["state"] == "running"
+    assert page["core"][0]["owner"] in ("pulse:0", "plain:0", "-")
+    assert page["core"][1]["owner"] in ("linux2:0", "-")
+    assert {page["vm"][name]["state"] for name in OTHERS} == {"running"}
     assert others_alive(m) > count
     later = m.status()
     assert later["exits"]["linux:0"] == page["exits"]["linux:0"]
@@ -135,11 +140,15 @@ def test_console(boot, board):
     m.wait_line(machine.HV, r"(?i)next VM", 20)
 
     page = m.status()
-    assert re.match(rf"status: board {board}, GICv[23], 4 cores, 3 VMs", page["machine"])
-    assert [page["core"][n]["owner"] for n in range(4)] == ["linux:0", "linux:1", "hello:0",
-                                                           "servo:0"]
+    assert re.match(rf"status: board {board}, GICv[23], 4 cores, 6 VMs", page["machine"])
+    assert page["core"][0]["owner"] in ("linux:0", "pulse:0", "plain:0", "-")
+    assert page["core"][1]["owner"] in ("linux:1", "linux2:0", "-")
+    assert page["core"][2]["owner"] in ("hello:0", "-") and page["core"][3]["owner"] == "servo:0"
+    assert {name: vm["cores"] for name, vm in page["vm"].items()} == {
+        "linux": [0, 1], "hello": [2], "servo": [3], "linux2": [1], "pulse": [0], "plain": [0]}
     assert {name: vm["level"] for name, vm in page["vm"].items()} == {
-        "linux": "nrt", "hello": "nrt", "servo": "hrt"}
+        "linux": "nrt", "hello": "nrt", "servo": "hrt", "linux2": "nrt", "pulse": "srt",
+        "plain": "srt"}
     assert {vm["state"] for vm in page["vm"].values()} == {"running"}
 
     # servo prints its histogram for an h; Linux must not get that h.
@@ -150,8 +159,8 @@ def test_console(boot, board):
     assert m.shell("echo back") == ["back"]
     m.escape("n")       # hello, which does not read
     m.send("echo lost\r")
-    m.escape("n")       # servo
-    m.escape("n")       # around to linux
+    for _ in range(5):  # servo, linux2, pulse, plain, and around to linux
+        m.escape("n")
     assert m.shell("echo here") == ["here"]
     assert not any("lost" in line for line in m.lines_of("linux"))
 
@@ -168,3 +177,28 @@ def test_output(boot, what):
         assert "".join(text) == ".".join(map(str, range(1, 301)))
     else:
         assert m.shell("seq 1 2000", timeout=240) == [str(n) for n in range(1, 2001)]
+
+
+def test_two(boot, board):
+    """The second Linux has a shell of its own, one CPU, less memory; both know what they were not
+    given; one that is rebooted does not disturb the other."""
+    m = demo_boot(boot, board)
+    m.escape("4")
+    m.wait_line("kizami", "console: linux2")
+    m.send("\r")
+    m.wait_prompt("linux2")
+    assert m.shell("nproc", "linux2") == ["1"]
+    mem = int(m.shell("grep MemTotal /proc/meminfo", "linux2")[0].split()[1])
+    assert 150 * 1024 < mem <= 256 * 1024
+    m.send("reboot\r")
+    assert m.wait_linux("linux2") == 1
+    m.escape("1")
+    m.wait_line("kizami", "console: linux ")
+    assert m.shell("nproc") == [str(VCPUS)]
+    vms = m.status()["vm"]
+    assert vms["linux2"]["restarts"] == 1
+    assert {vms[name]["restarts"] for name in ("linux", *OTHERS) if name != "linux2"} == {0}
+    for name in ("linux", "linux2"):
+        said = "\n".join(m.lines_of(name))
+        for bad in ("Unable to handle", "Call trace:", "rcu_sched detected stalls"):
+            assert bad not in said

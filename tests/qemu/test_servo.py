@@ -39,7 +39,8 @@ def exceptions_of(path, core, start):
 def alone_conf(board):
     """The demo's servo without the others."""
     text = (DEMO / f"{board}.conf").read_text()
-    servo = text[text.index("vm servo"):].replace("../build/", "../../")
+    servo = text[text.index("vm servo"):]
+    servo = servo[:servo.index("\n}\n") + 3].replace("../build/", "../../")
     return f"board = {board}\n{servo}"
 
 
