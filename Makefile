@@ -140,13 +140,15 @@ $(MASKED): tools/masked/masked.c Makefile
 
 # A test names the sources that it is linked with: /* link: hv/blob.c tests/host/arch_host.c */
 links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
+# And flags of its own: /* flags: -O2 -fno-sanitize=all */
+flags = $(shell sed -n 's,^/\* flags: \(.*\) \*/$$,\1,p' $(1))
 
 TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h)
 
 define test_rule
 $(2): $(1) Makefile $$(call links,$(1)) $(TEST_HEADERS)
 	@mkdir -p $$(@D)
-	$(3) -o $$@ $$(filter %.c,$$^) $(4)
+	$(3) $$(call flags,$(1)) -o $$@ $$(filter %.c,$$^) $(4)
 endef
 $(foreach t,$(HOST_TESTS),$(eval $(call test_rule,$(t:$(B)/host/tests/%=tests/host/%.c),$(t),\
 	$(CC_HOST) $(CFLAGS_TEST),-lcmocka -lfdt)))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a freestanding compiler may call (C11 4.6): small structures only come this way. */
 #include <stddef.h>
+#include <stdint.h>
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memset(void *to, int c, size_t n);
@@ -18,9 +19,14 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 
 void *memset(void *to, int c, size_t n)
 {
+	uint64_t word = (uint8_t)c * 0x0101010101010101ull;
 	char *d = to;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (; (uintptr_t)to % 8 == 0 && i + 8 <= n; i += 8) {
+		*(uint64_t *)(d + i) = word;
+	}
+	for (; i < n; i++) {
 		d[i] = (char)c;
 	}
 	return to;

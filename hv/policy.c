@@ -85,8 +85,9 @@ static bool fits(const struct sched_core *c, const struct load *l)
  */
 static uint64_t guard_of(const struct load *l)
 {
-	return l->shortest == NEVER || l->sum >= BIT64(32) ? 0 :
-	       l->block / ((BIT64(32) - l->sum) >> 16) << 16;
+	uint64_t rest = l->sum < BIT64(32) ? (BIT64(32) - l->sum) >> 16 : 0;
+
+	return l->shortest == NEVER || rest == 0 ? 0 : (l->block << 16) / rest + 1;
 }
 
 void sched_add(struct vcpu *v)

@@ -86,6 +86,14 @@ static void begin_job(struct vcpu *v)
 
 /* ---- Charging ---- */
 
+/* vtime counts in 2^-8 ticks: with a large weight, a short turn is not for nothing. */
+#define VTIME_SHIFT	8
+
+static int64_t vslice(const struct sched_core *c)
+{
+	return (int64_t)(c->slice << VTIME_SHIFT);
+}
+
 /* The budget of v is used up. */
 static COLD void spent(struct vcpu *v, uint64_t now)
 {
@@ -109,7 +117,7 @@ static inline void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
 
 	s->executed += ticks;
 	if (!has_server(v)) {
-		s->vtime += ticks_scale(ticks, s->rate);
+		s->vtime += ticks_scale(ticks << VTIME_SHIFT, s->rate);
 		return;
 	}
 	s->server.left -= (int64_t)ticks;
@@ -145,16 +153,42 @@ void sched_blame(struct vcpu *v, uint64_t since)
 
 /* ---- What vCPUs do ---- */
 
-/* A sleeper is at most two slices ahead of the others, and eight behind. */
+/* Nobody who is ready is behind it. Bound: SCHED_SLOTS. */
+static void raise_vmin(struct sched_core *c)
+{
+	uint64_t least = c->vmin;
+	bool first = true;
+
+	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
+		uint64_t vtime = c->slot[__builtin_ctz(set)]->sched.vtime;
+
+		if (first || (int64_t)(vtime - least) < 0) {
+			least = vtime;
+			first = false;
+		}
+	}
+	if ((int64_t)(least - c->vmin) > 0) {
+		c->vmin = least;
+	}
+}
+
+/*
+ * A sleeper is at most two slices ahead of the others, and eight behind. A hog that
+ * was alone was not charged, nor looked at, for as long as it was.
+ */
 static void place(struct vcpu *v)
 {
 	struct sched_core *c = &v->cpu->sched;
-	int64_t ahead = (int64_t)(v->sched.vtime - c->vmin);
+	int64_t ahead;
 
-	if (ahead < -2 * (int64_t)c->slice) {
-		v->sched.vtime = c->vmin - 2 * c->slice;
-	} else if (ahead > 8 * (int64_t)c->slice) {
-		v->sched.vtime = c->vmin + 8 * c->slice;
+	charge_now(c);
+	raise_vmin(c);
+	ahead = (int64_t)(v->sched.vtime - c->vmin);
+
+	if (ahead < -2 * vslice(c)) {
+		v->sched.vtime = c->vmin - 2 * (uint64_t)vslice(c);
+	} else if (ahead > 8 * vslice(c)) {
+		v->sched.vtime = c->vmin + 8 * (uint64_t)vslice(c);
 	}
 }
 
@@ -175,7 +209,7 @@ static bool too_late(const struct vcpu *v, uint64_t now)
 {
 	const struct server *s = &v->sched.server;
 
-	return now - s->release < s->period && now + v->cpu->sched.guard > s->due;
+	return now - s->release < s->period && now + v->cpu->sched.guard >= s->due;
 }
 
 void sched_wake(struct vcpu *v)
@@ -198,6 +232,7 @@ void sched_wake(struct vcpu *v)
 		mask(v, false);
 		make_ready(v);
 	} else {
+		s->server.told |= too_late(v, now);	/* it waited until now: not unfinished then */
 		make_throttled(v);
 	}
 }
@@ -346,7 +381,7 @@ static struct vcpu *pick_fair(struct sched_core *c)
 		c->vmin = best->sched.vtime;
 	}
 	if (c->current != NULL && (c->fair & c->current->sched.bit) != 0 &&
-	    (int64_t)(c->current->sched.vtime - best->sched.vtime) < (int64_t)c->slice) {
+	    (int64_t)(c->current->sched.vtime - best->sched.vtime) < vslice(c)) {
 		best = c->current;
 	}
 	return best;

@@ -27,6 +27,9 @@ static inline uint64_t ticks_fraction(uint64_t part, uint64_t whole)
 {
 	uint64_t q = part / whole;
 
+	if (part >> 32 == 0) {
+		return (part << 32) / whole;
+	}
 	part %= whole;
 	for (uint32_t i = 0; i < 32; i++) {
 		part <<= 1;

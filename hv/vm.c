@@ -187,44 +187,55 @@ void vcpu_reset(struct vcpu *v)
 
 /* ---- Memory of a VM that starts ---- */
 
-/* What is done between two looks at interrupts. */
-#define LOAD_STEP	0x4000u
+/* What is done between two looks at interrupts: a page, or some at once that are only zeroed. */
+#define LOAD_STEP	0x1000u
+#define ZERO_STEP	0x8000u
 
-/* Copy what the load has of [at, at + size) of the region. Returns how much that is. */
-static uint64_t copy(const struct kz_cfg_region *r, uint64_t at, uint64_t size,
-		     const struct kz_cfg_load *l)
+/* What the load has of [at, at + size) of the region; returns how much, and its begin in *first. */
+static uint64_t overlap(const struct kz_cfg_region *r, uint64_t at, uint64_t size,
+			const struct kz_cfg_load *l, uint64_t *first)
 {
-	const char *from = (const char *)machine.cfg + l->offset;
 	uint64_t begin = l->ipa - r->ipa;	/* in the region, or beyond its size */
 	uint64_t stop = min_u64(begin + l->size, at + size);
-	uint64_t first = begin > at ? begin : at;
 
-	if (begin >= r->size || first >= stop) {
-		return 0;
-	}
-	arch_mem_copy(arch_ptr(pa(r->pa + first)), from + (first - begin), stop - first);
-	return stop - first;
+	*first = begin > at ? begin : at;
+	return begin >= r->size || *first >= stop ? 0 : stop - *first;
 }
 
-/* What was there goes, the images come. Bound: the loads, twice. */
-static void step(const struct kz_cfg_vm *cfg, const struct kz_cfg_region *r, uint64_t at)
+/*
+ * What was there goes, the images come. Returns how far it came: of a page that
+ * images fill only a part is zeroed first. Bound: the loads, twice.
+ */
+static uint64_t step(const struct kz_cfg_vm *cfg, const struct kz_cfg_region *r, uint64_t at)
 {
-	uint64_t size = min_u64(LOAD_STEP, r->size - at);
 	const struct kz_cfg_load *end = &cfg->load[cfg->load_count];
-	uint64_t done = 0;
+	uint64_t size = min_u64(ZERO_STEP, r->size - at);
+	uint64_t first, done = 0;
 
-	for (const struct kz_cfg_load *l = cfg->load; l != end && done < size; l++) {
-		uint64_t n = copy(r, at, size, l);
-
-		if (done == 0 && n != 0 && n != size) {		/* a part: the rest is zero */
-			arch_mem_zero(arch_ptr(pa(r->pa + at)), size);
-			(void)copy(r, at, size, l);
-		}
-		done += n;
+	for (const struct kz_cfg_load *l = cfg->load; l != end && done == 0; l++) {
+		done = overlap(r, at, size, l, &first);
 	}
 	if (done == 0) {
 		arch_mem_zero(arch_ptr(pa(r->pa + at)), size);
+		return size;
 	}
+	size = LOAD_STEP;
+	done = 0;
+	for (const struct kz_cfg_load *l = cfg->load; l != end && done != size; l++) {
+		done = overlap(r, at, size, l, &first);
+	}
+	if (done != size) {
+		arch_mem_zero(arch_ptr(pa(r->pa + at)), size);
+	}
+	for (const struct kz_cfg_load *l = cfg->load; l != end; l++) {
+		uint64_t n = overlap(r, at, size, l, &first);
+
+		if (n != 0) {
+			arch_mem_copy(arch_ptr(pa(r->pa + first)), (const char *)machine.cfg +
+				      l->offset + (r->ipa + first - l->ipa), n);
+		}
+	}
+	return size;
 }
 
 /* The next step; false when all is loaded. */
@@ -236,8 +247,7 @@ static bool load_next(struct vm *vm)
 		const struct kz_cfg_region *r = &cfg->region[vm->load_region];
 
 		if (r->type == KZ_REGION_RAM && vm->load_at < r->size) {
-			step(cfg, r, vm->load_at);
-			vm->load_at += LOAD_STEP;
+			vm->load_at += step(cfg, r, vm->load_at);
 			return true;
 		}
 		vm->load_at = 0;
@@ -247,12 +257,12 @@ static bool load_next(struct vm *vm)
 
 void vm_load(struct vm *vm)
 {
-	bool more;
+	bool more = true;
 
 	/* Bound: the VM's memory, in steps; an interrupt ends it. */
-	do {
+	while (more && !arch_cpu_poll()) {
 		more = load_next(vm);
-	} while (more && !arch_cpu_poll());
+	}
 	if (!more) {
 		vm->epoch = arch_ticks();
 		arch_vm_reset(vm);

@@ -26,14 +26,17 @@ enum kz_err s2_build(struct vm *vm)
 {
 	struct pt t = { .root = pt_alloc(), .to_ptr = image_to_ptr };
 	enum kz_err err = t.root == NULL ? KZ_ENOMEM : map_gicc(vm, &t);
+	uint64_t last = vm->cfg->gicc_ipa + KZ_GICC_SIZE;
 
 	for (uint32_t i = 0; i < vm->cfg->region_count && err == KZ_OK; i++) {
 		const struct kz_cfg_region *r = &vm->cfg->region[i];
 
 		err = pt_map(&t, r->ipa, r->pa, r->size,
 			     r->type == KZ_REGION_RAM ? S2_RAM : S2_DEVICE);
+		last = r->ipa + r->size > last ? r->ipa + r->size : last;
 	}
 	vm->arch.root = t.root;
+	vm->arch.root_used = (uint32_t)((last - 1) >> 30) + 1;
 	vm->arch.vttbr = ((uint64_t)t.root - image_to_ptr) |
 			 (uint64_t)(vm->id + 1) << VTTBR_VMID_SHIFT;
 	dsb_ishst();	/* the tables before the walks of whichever core runs the VM */
@@ -60,7 +63,7 @@ static void tlb_flush(const struct vm *vm)
 static void set_valid(struct vm *vm, uint64_t valid)
 {
 	/* Bound: the entries of a table. */
-	for (uint32_t i = 0; i < PT_ENTRIES; i++) {
+	for (uint32_t i = 0; i < vm->arch.root_used; i++) {
 		uint64_t desc = vm->arch.root[i];
 
 		if (desc != 0) {

@@ -141,6 +141,7 @@ int bed_setup(void **state)
 		for (uint32_t j = 0; j < KZ_VCPUS_MAX; j++) {
 			vm->vcpu[j].vm = vm;
 			vm->vcpu[j].id = j;
+			vm->vcpu[j].cpu = &host.cpu[i];
 		}
 		pl011_reset(vm);
 		console_ring_reset(i);

@@ -22,7 +22,7 @@ void console_write(uint32_t channel, const char *bytes, uint32_t len)
 	logged_len = len;
 }
 
-void console_pump(uint32_t channel)
+void console_announce(uint32_t channel)
 {
 	assert_int_equal(channel, CONSOLE_HV);
 	pumped++;

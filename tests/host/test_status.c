@@ -91,7 +91,7 @@ static void test_status_shared(void **state)
 	(void)state;
 	bed.vm[0].vcpu_count = bed.vm[2].vcpu_count = 1;
 	bed.vm[0].cpu[0] = bed.vm[2].cpu[0] = 1;
-	bed.vm[1].vcpu_count = bed.vm[3].vcpu_count = 0;
+	bed.vm[1].cpu[0] = 2;
 	machine.vm_count = 3;
 	bed_place();
 	host_freeze(11000000);

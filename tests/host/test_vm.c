@@ -167,6 +167,9 @@ static int teardown(void **state)
 
 static bool said(const char *text)
 {
+	while (host.notify) {
+		hv_uart_irq();
+	}
 	host.out[host.out_len] = '\0';
 	return strstr((const char *)host.out, text) != NULL;
 }
@@ -489,6 +492,7 @@ static void test_fault_restart(void **state)
 		fault(2, UNKNOWN);
 		assert_true(in_guest[2]);
 	}
+	assert_true(said("restarts (1)"));
 	assert_int_equal(machine.vm[1].state, VM_RUNNING);
 	assert_int_equal(machine.vm[1].restarts, 1000);
 	assert_int_equal(machine.vm[1].faults, 1000);
