@@ -22,8 +22,8 @@ static const char vcpu_state_name[][8] = { "off", "ready", "running" };
 	"    irq   maint    kick"
 _Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
 #define HEAD_TIME                                                            \
-	"time, us; ran, %    core     ran   budget   period deadline  misses" \
-	"    late overruns     stolen"
+	"time, us          core  ran %   budget   period deadline" \
+	" misses   lateoverrun     stolen"
 
 static void machine_line(struct text *t)
 {
@@ -136,15 +136,15 @@ static void time_line(struct text *t, const struct vcpu *v)
 	const uint64_t us[] = { s->server.budget, s->server.period, s->server.deadline };
 	const uint64_t counts[] = { s->misses, s->late, s->overruns };
 
-	vcpu_name(t, v, 19);
-	text_add(t, "%5u %5lu.%lu", v->cpu->id, (unsigned long)(ran / 10), (unsigned long)(ran % 10));
+	vcpu_name(t, v, 18);
+	text_add(t, "%4u %4lu.%lu", v->cpu->id, (unsigned long)(ran / 10), (unsigned long)(ran % 10));
 	for (uint32_t i = 0; i < 3; i++) {
 		text_add(t, " %8lu", (unsigned long)(ns_of_ticks(us[i]) / 1000));
 	}
 	for (uint32_t i = 0; i < 3; i++) {
-		text_add(t, " %7lu", (unsigned long)counts[i]);
+		text_add(t, " %6lu", (unsigned long)counts[i]);
 	}
-	text_add(t, " %11lu", (unsigned long)(ns_of_ticks(s->stolen) / 1000));
+	text_add(t, " %10lu", (unsigned long)(ns_of_ticks(s->stolen) / 1000));
 }
 
 bool status_line(uint32_t n, struct text *t)

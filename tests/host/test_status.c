@@ -112,9 +112,9 @@ static void test_status_shared(void **state)
 	assert_non_null(strstr(text, "\n   1  vision:0          srt    running\n"));
 	/* clang-format off */
 	assert_non_null(strstr(text,
-"\ntime, us; ran, %    core     ran   budget   period deadline  misses    late overruns     stolen\n"
-"linux:0                1    65.4        0        0        0       0       0       0     2100000\n"
-"vision:0               1    20.0     2000    10000     8000       3       1       2           0\n"));
+"\ntime, us          core  ran %   budget   period deadline misses   lateoverrun     stolen\n"
+"linux:0              1   65.4        0        0        0      0      0      0    2100000\n"
+"vision:0             1   20.0     2000    10000     8000      3      1      2          0\n"));
 	/* clang-format on */
 	arch_cpu(1)->sched.current = NULL;
 	assert_true(status_text(3, text, sizeof(text)));
