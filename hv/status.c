@@ -23,7 +23,7 @@ static const char vcpu_state_name[][8] = { "off", "ready", "running" };
 _Static_assert(EXIT_CLASSES == 9, "HEAD_EXITS");
 #define HEAD_TIME                                                            \
 	"time, us          core  ran %   budget   period deadline" \
-	" misses   lateoverrun     stolen"
+	" misses   late   over     stolen"
 
 static void machine_line(struct text *t)
 {
