@@ -118,6 +118,26 @@ static inline void vgic_save(struct vcpu *v)
 	twins(v, GICD_ICACTIVER, still_held(g));
 }
 
+/*
+ * vgic_save(old) and vgic_load(v), if neither has anything in list registers or active, and
+ * their twins are the same; false: nothing is done. Active priorities are 0 then: what is
+ * active outside list registers makes hcr differ.
+ */
+static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v)
+{
+	struct vgic_cpu *g = &old->arch.vgic;
+	const struct vgic_cpu *h = &v->arch.vgic;
+
+	if (!gic.v3 || (g->lr_used | h->lr_used | g->bank.held | h->bank.held) != 0 ||
+	    (g->hcr | h->hcr) != GIC_HCR_EN ||
+	    (g->bank.enabled & g->bank.hw) != (h->bank.enabled & h->bank.hw)) {
+		return false;
+	}
+	g->vmcr = read_ich_vmcr_el2();
+	write_ich_vmcr_el2(h->vmcr);
+	return true;
+}
+
 static inline void vgic_load(struct vcpu *v)
 {
 	struct vgic_cpu *g = &v->arch.vgic;

@@ -6,9 +6,17 @@
 #include "console.h"
 #include "policy.h"
 
+#define NS_PER_S	1000000000ull
+
 /* ---- Sets and events ---- */
 
-static bool has_server(const struct vcpu *v)
+/* The first of the set, which is not empty. */
+static inline struct vcpu *slot_of(const struct sched_core *c, uint32_t set)
+{
+	return c->slot[(uint32_t)__builtin_ctz(set)];
+}
+
+static inline bool has_server(const struct vcpu *v)
 {
 	return server_is(&v->sched.server);
 }
@@ -89,7 +97,7 @@ static void begin_job(struct vcpu *v)
 /* vtime counts in 2^-8 ticks: with a large weight, a short turn is not for nothing. */
 #define VTIME_SHIFT	8
 
-static int64_t vslice(const struct sched_core *c)
+static inline int64_t vslice(const struct sched_core *c)
 {
 	return (int64_t)(c->slice << VTIME_SHIFT);
 }
@@ -111,7 +119,7 @@ static COLD void spent(struct vcpu *v, uint64_t now)
 	}
 }
 
-static inline void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
+static ALWAYS_INLINE void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
 {
 	struct sched *s = &v->sched;
 
@@ -126,7 +134,7 @@ static inline void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
 	}
 }
 
-static inline void charge(struct sched_core *c, uint64_t now)
+static ALWAYS_INLINE void charge(struct sched_core *c, uint64_t now)
 {
 	struct vcpu *v = c->guilty != NULL ? c->guilty : c->current;
 	uint64_t ran = now - c->since;
@@ -154,13 +162,13 @@ void sched_blame(struct vcpu *v, uint64_t since)
 /* ---- What vCPUs do ---- */
 
 /* Nobody who is ready is behind it. Bound: SCHED_SLOTS. */
-static void raise_vmin(struct sched_core *c)
+static inline void raise_vmin(struct sched_core *c)
 {
 	uint64_t least = c->vmin;
 	bool first = true;
 
 	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
-		uint64_t vtime = c->slot[__builtin_ctz(set)]->sched.vtime;
+		uint64_t vtime = slot_of(c, set)->sched.vtime;
 
 		if (first || (int64_t)(vtime - least) < 0) {
 			least = vtime;
@@ -174,14 +182,13 @@ static void raise_vmin(struct sched_core *c)
 
 /*
  * A sleeper is at most two slices ahead of the others, and eight behind. A hog that
- * was alone was not charged, nor looked at, for as long as it was.
+ * was alone was not looked at for as long as it was; the caller has charged it.
  */
-static void place(struct vcpu *v)
+static inline void place(struct vcpu *v)
 {
 	struct sched_core *c = &v->cpu->sched;
 	int64_t ahead;
 
-	charge_now(c);
 	raise_vmin(c);
 	ahead = (int64_t)(v->sched.vtime - c->vmin);
 
@@ -193,13 +200,12 @@ static void place(struct vcpu *v)
 }
 
 /* Who executes without a server goes on only if nobody is behind it. */
-static void end_turn(struct sched_core *c, uint64_t now)
+static inline void end_turn(struct sched_core *c)
 {
 	struct vcpu *v = c->current;
 
 	if (v != NULL && (c->fair & v->sched.bit) != 0) {
-		charge(c, now);
-		v->sched.wanted = now;
+		v->sched.wanted = c->since;
 		c->current = NULL;
 	}
 }
@@ -212,27 +218,37 @@ static bool too_late(const struct vcpu *v, uint64_t now)
 	return now - s->release < s->period && now + v->cpu->sched.guard >= s->due;
 }
 
+/* v, which has no server, waits no more. */
+static ALWAYS_INLINE void wake_fair(struct sched_core *c, struct vcpu *v)
+{
+	v->sched.wanted = c->since;
+	place(v);
+	v->sched.state = SCHED_READY;
+	v->sched.event = NEVER;
+	c->timed &= ~v->sched.bit;
+	c->fair |= v->sched.bit;
+	end_turn(c);
+}
+
 void sched_wake(struct vcpu *v)
 {
 	struct sched *s = &v->sched;
+	struct sched_core *c = &v->cpu->sched;
 	uint64_t release = s->server.release;
-	uint64_t now;
 
 	if (s->state != SCHED_BLOCKED) {
 		return;
 	}
-	now = arch_ticks();
-	s->wanted = now;
+	charge(c, arch_ticks());	/* what it wanted before the next charge is not stolen */
+	s->wanted = c->since;
 	if (!has_server(v)) {
-		place(v);
-		make_ready(v);
-		end_turn(&v->cpu->sched, now);
-	} else if (!too_late(v, now) && server_wake(&s->server, now)) {
+		wake_fair(c, v);
+	} else if (!too_late(v, c->since) && server_wake(&s->server, c->since)) {
 		s->jobs += s->server.release != release;
 		mask(v, false);
 		make_ready(v);
 	} else {
-		s->server.told |= too_late(v, now);	/* it waited until now: not unfinished then */
+		s->server.told |= too_late(v, c->since);	/* it waited until now: not unfinished then */
 		make_throttled(v);
 	}
 }
@@ -252,6 +268,27 @@ void sched_block(struct vcpu *v)
 	set_event(v, v->sched.masked ? server->release + server->period : NEVER);
 }
 
+/* v is behind all `others`, of which there are some. Returns the first of them. */
+static ALWAYS_INLINE struct vcpu *give_way(struct sched_core *c, struct vcpu *v, uint32_t others)
+{
+	struct vcpu *best = slot_of(c, others);
+	uint64_t last = best->sched.vtime;
+
+	while (UNLIKELY((others &= others - 1) != 0)) {
+		struct vcpu *o = slot_of(c, others);
+
+		if ((int64_t)(o->sched.vtime - best->sched.vtime) < 0) {
+			best = o;
+		} else if ((int64_t)(o->sched.vtime - last) > 0) {
+			last = o->sched.vtime;
+		}
+	}
+	if ((int64_t)(v->sched.vtime - last) <= 0) {
+		v->sched.vtime = last + 1;
+	}
+	return best;
+}
+
 void sched_job_done(struct vcpu *v)
 {
 	struct sched_core *c = &v->cpu->sched;
@@ -264,15 +301,10 @@ void sched_job_done(struct vcpu *v)
 		set_event(v, s->server.release + s->server.period);
 		return;
 	}
-	/* behind all that wait; and without the advantage of the one that runs */
-	for (uint32_t set = c->fair & ~s->bit; set != 0; set &= set - 1) {
-		const struct sched *o = &c->slot[__builtin_ctz(set)]->sched;
-
-		if ((int64_t)(s->vtime - o->vtime) <= 0) {
-			s->vtime = o->vtime + 1;
-		}
+	if ((c->fair & ~s->bit) != 0) {
+		(void)give_way(c, v, c->fair & ~s->bit);
 	}
-	end_turn(c, c->since);
+	end_turn(c);			/* without the advantage of the one that runs */
 }
 
 bool sched_account(struct vcpu *v)
@@ -338,7 +370,7 @@ static void expire_all(struct sched_core *c, uint64_t now)
 		c->since = arch_ticks();		/* nobody's time */
 	}
 	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
-		struct vcpu *v = c->slot[__builtin_ctz(set)];
+		struct vcpu *v = slot_of(c, set);
 
 		if (now >= v->sched.event) {
 			expire(v, now);
@@ -348,15 +380,15 @@ static void expire_all(struct sched_core *c, uint64_t now)
 
 /* ---- Choosing ---- */
 
-static struct vcpu *pick_edf(const struct sched_core *c)
+static ALWAYS_INLINE struct vcpu *pick_edf(const struct sched_core *c)
 {
 	struct vcpu *best = c->current;
 
 	if (best == NULL || (c->edf & best->sched.bit) == 0) {
-		best = c->slot[__builtin_ctz(c->edf)];
+		best = slot_of(c, c->edf);
 	}
 	for (uint32_t set = c->edf; set != 0; set &= set - 1) {
-		struct vcpu *v = c->slot[__builtin_ctz(set)];
+		struct vcpu *v = slot_of(c, set);
 
 		if (v->sched.server.due < best->sched.server.due) {
 			best = v;
@@ -366,12 +398,12 @@ static struct vcpu *pick_edf(const struct sched_core *c)
 }
 
 /* Who is furthest behind; the current one goes on until another is a slice behind it. */
-static struct vcpu *pick_fair(struct sched_core *c)
+static ALWAYS_INLINE struct vcpu *pick_fair(struct sched_core *c)
 {
-	struct vcpu *best = c->slot[__builtin_ctz(c->fair)];
+	struct vcpu *best = slot_of(c, c->fair);
 
 	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
-		struct vcpu *v = c->slot[__builtin_ctz(set)];
+		struct vcpu *v = slot_of(c, set);
 
 		if ((int64_t)(v->sched.vtime - best->sched.vtime) < 0) {
 			best = v;
@@ -387,21 +419,50 @@ static struct vcpu *pick_fair(struct sched_core *c)
 	return best;
 }
 
-/* When to look again: at the first event, or when the budget or the turn of `v` is over. */
-static void arm(struct sched_core *c, const struct vcpu *v)
+/* When to look again: at the first event, or at `at`. */
+static ALWAYS_INLINE void look_again(struct sched_core *c, uint64_t at)
 {
-	uint64_t at = c->poll;
-
-	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
-		at = min_u64(at, c->slot[__builtin_ctz(set)]->sched.event);
-	}
-	if (v != NULL && has_server(v)) {
-		at = min_u64(at, c->since + (uint64_t)v->sched.server.left);
-	} else if (v != NULL && (c->fair & ~v->sched.bit) != 0) {
-		at = min_u64(at, c->since + c->slice);
+	at = min_u64(at, c->poll);
+	for (uint32_t set = c->timed; UNLIKELY(set != 0); set &= set - 1) {
+		at = min_u64(at, slot_of(c, set)->sched.event);
 	}
 	c->next = at;
-	arch_timer_arm(at);
+}
+
+/* When the budget or the turn of `v` is over. */
+static ALWAYS_INLINE uint64_t turn_end(const struct sched_core *c, const struct vcpu *v)
+{
+	return has_server(v) ? c->since + (uint64_t)v->sched.server.left :
+	       (c->fair & ~v->sched.bit) != 0 ? c->since + c->slice : NEVER;
+}
+
+/* v executes from now on: what it waited is stolen. */
+static ALWAYS_INLINE void dispatch(struct sched_core *c, struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+
+	s->stolen += c->since - s->wanted;
+	if (s->page != NULL) {
+		__atomic_store_n(s->page, ticks_scale(s->stolen, s->tick_ns), __ATOMIC_RELAXED);
+	}
+	c->current = v;
+}
+
+static ALWAYS_INLINE struct vcpu *choose(struct sched_core *c)
+{
+	struct vcpu *old = c->current;
+	struct vcpu *v = c->edf != 0 ? pick_edf(c) : c->fair != 0 ? pick_fair(c) : NULL;
+
+	if (v != old) {
+		if (old != NULL) {
+			old->sched.wanted = c->since;
+		}
+		c->current = NULL;
+		if (v != NULL) {
+			dispatch(c, v);
+		}
+	}
+	return v;
 }
 
 /* ---- The core ---- */
@@ -455,7 +516,9 @@ static COLD void start(struct vcpu *v)
 	struct sched *s = &v->sched;
 	const struct server *p = &s->promised;
 
-	s->wanted = arch_ticks();
+	charge(&v->cpu->sched, arch_ticks());
+	s->wanted = v->cpu->sched.since;
+	s->tick_ns = ticks_fraction(NS_PER_S, arch_ticks_hz());
 	if (server_is(p)) {
 		server_set(&s->server, p->budget, p->period, p->deadline);
 		server_release(&s->server, s->wanted);
@@ -493,32 +556,9 @@ static void attend_all(struct percpu *cpu)
 	while (__atomic_load_n(&c->inbox, __ATOMIC_RELAXED) != 0) {
 		set = __atomic_exchange_n(&c->inbox, 0, __ATOMIC_ACQUIRE);
 		for (; set != 0; set &= set - 1) {
-			attend(cpu, c->slot[__builtin_ctz(set)]);
+			attend(cpu, slot_of(c, set));
 		}
 	}
-}
-
-static struct vcpu *choose(struct percpu *cpu)
-{
-	struct sched_core *c = &cpu->sched;
-	struct vcpu *old = c->current;
-	struct vcpu *v = c->edf != 0 ? pick_edf(c) : c->fair != 0 ? pick_fair(c) : NULL;
-
-	if (v != old) {
-		if (old != NULL) {
-			old->sched.wanted = c->since;
-		}
-		if (v != NULL) {
-			/* who woke in this turn wanted it a moment after `since` */
-			v->sched.stolen += c->since > v->sched.wanted ?
-					   c->since - v->sched.wanted : 0;
-			if (v->sched.page != NULL) {
-				policy_stolen(v);
-			}
-		}
-		c->current = v;
-	}
-	return v;
 }
 
 /* One turn: who runs, or NULL if there is something to be done first. */
@@ -532,7 +572,7 @@ static struct vcpu *turn(struct percpu *cpu)
 		expire_all(c, c->since);
 	}
 	attend_all(cpu);
-	v = choose(cpu);
+	v = choose(c);
 	if (v != NULL && (v->state == VCPU_RUNNING || !v->vm->fresh)) {
 		core_load(cpu, v);
 	}
@@ -543,7 +583,8 @@ static struct vcpu *turn(struct percpu *cpu)
 			return NULL;		/* it was v itself that had no more */
 		}
 	}
-	arm(c, v);
+	look_again(c, v != NULL ? turn_end(c, v) : NEVER);
+	arch_timer_arm(c->next);
 	if (v == NULL) {
 		arch_cpu_wait();
 	} else if (v->state == VCPU_READY) {
@@ -572,6 +613,78 @@ struct vcpu *sched_next(struct percpu *cpu)
 		arch_vcpu_sync(v);
 	}
 	return v;
+}
+
+/* ---- The quick ways: nothing is called, no loop has more than SCHED_SLOTS turns ---- */
+
+/* v executes next: can it at once? */
+static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
+{
+	return LIKELY(v->state == VCPU_RUNNING) && LIKELY(v->hazard == 0);
+}
+
+/* Those without a server whose timer is due wake up. False: something else is due. */
+static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now)
+{
+	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
+		struct vcpu *v = slot_of(c, set);
+
+		if (now < v->sched.event) {
+			continue;
+		}
+		if (v->sched.state != SCHED_BLOCKED || has_server(v)) {
+			return false;
+		}
+		wake_fair(c, v);
+	}
+	return true;
+}
+
+static NOINLINE struct vcpu *slow_job_done(struct vcpu *v)
+{
+	sched_job_done(v);
+	return NULL;
+}
+
+struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
+{
+	struct sched_core *c = &v->cpu->sched;
+	struct sched *s = &v->sched;
+	uint64_t ran = now - c->since;
+
+	if (UNLIKELY(c->current != v || c->guilty != NULL || c->inbox != 0 || now >= c->poll ||
+		     (has_server(v) && s->server.left <= (int64_t)ran))) {
+		return NULL;
+	}
+	spend(v, ran, now);
+	c->since = now;
+	if (now >= c->next && !quick_expire(c, now)) {
+		return NULL;
+	}
+	v = choose(c);
+	if (UNLIKELY(v == NULL || !is_clear(v))) {
+		return NULL;
+	}
+	look_again(c, turn_end(c, v));
+	return v;
+}
+
+struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now)
+{
+	struct sched_core *c = &v->cpu->sched;
+	uint32_t others = c->fair & ~v->sched.bit;
+	uint64_t ran = now - c->since;
+
+	if (UNLIKELY(has_server(v) || others == 0 || c->inbox != 0 || now >= c->next)) {
+		return slow_job_done(v);
+	}
+	spend(v, ran, now);
+	c->since = now;
+	v->sched.wanted = now;
+	v = give_way(c, v, others);
+	dispatch(c, v);
+	look_again(c, now + c->slice);
+	return is_clear(v) ? v : NULL;
 }
 
 void sched_post(struct vcpu *v)

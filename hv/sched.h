@@ -49,6 +49,7 @@ struct sched {
 	uint32_t notify;	/* KZ_NOTIFY_ bits that the guest asked for */
 	bool masked;		/* its lines wait for a budget */
 	uint64_t *page;		/* its stolen time, in ns; NULL: the VM has none */
+	uint64_t tick_ns;	/* ns of a tick, in 2^-32 */
 };
 
 /* Of a core. */
@@ -78,6 +79,15 @@ struct sched_core {
  * long as there is none.
  */
 struct vcpu *sched_next(struct percpu *cpu);
+
+/*
+ * The same in the most frequent cases, for v, which leaves its guest at `now`; all is done but
+ * that another vCPU's registers come (cpu->vcpu), and the timer at sched.next. NULL: sched_next
+ * follows. Own core.
+ */
+MUST_USE struct vcpu *sched_quick(struct vcpu *v, uint64_t now);
+/* And sched_job_done with it. */
+MUST_USE struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now);
 
 /* v, which executes here, waits for an interrupt; sched_next follows. Own core. */
 void sched_block(struct vcpu *v);

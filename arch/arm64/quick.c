@@ -4,6 +4,7 @@
  * the rest goes the long way in trap.c. Built for speed, the other files for
  * size; bench/ counts the instructions.
  */
+#include <kizami/hcall.h>
 #include <gic_quick.h>
 #include "arch.h"
 #include "esr.h"
@@ -27,10 +28,17 @@ struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 		/* HVC returns behind itself, a trapped SMC does not */
 		write_elr_el2(read_elr_el2() + 4);
 	}
-	if ((esr & HVC_IMM) != 0 || !smccc_quick(v)) {
+	if ((esr & HVC_IMM) != 0) {
 		return trap_call_long(v, esr);
 	}
-	return trap_finish(v);
+	if (LIKELY(smccc_quick(v))) {
+		return trap_finish(v);
+	}
+	if ((uint32_t)v->arch.x[0] == KZ_HVC_JOB_DONE) {
+		v->arch.x[0] = (uint64_t)KZ_OK;
+		return trap_job_done(v);
+	}
+	return trap_call_long(v, esr);
 }
 
 /*

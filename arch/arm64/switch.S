@@ -5,59 +5,59 @@
  * accesses. eret synchronizes what is written here before the guest sees it.
  */
 	.text
-	/* void el1_save(struct vcpu *v, uint64_t *regs): x1 = regs */
-	.global el1_save
-el1_save:
-	mrs	x2, sctlr_el1
+	/* struct vcpu *el1_switch(v, uint64_t *from, const uint64_t *to): v */
+	.global el1_switch
+el1_switch:
+	mrs	x4, sctlr_el1
 	mrs	x3, cpacr_el1
-	stp	x2, x3, [x1, #0]
-	mrs	x2, ttbr0_el1
+	stp	x4, x3, [x1, #0]
+	mrs	x4, ttbr0_el1
 	mrs	x3, ttbr1_el1
-	stp	x2, x3, [x1, #16]
-	mrs	x2, tcr_el1
+	stp	x4, x3, [x1, #16]
+	mrs	x4, tcr_el1
 	mrs	x3, mair_el1
-	stp	x2, x3, [x1, #32]
-	mrs	x2, amair_el1
+	stp	x4, x3, [x1, #32]
+	mrs	x4, amair_el1
 	mrs	x3, vbar_el1
-	stp	x2, x3, [x1, #48]
-	mrs	x2, contextidr_el1
+	stp	x4, x3, [x1, #48]
+	mrs	x4, contextidr_el1
 	mrs	x3, tpidr_el0
-	stp	x2, x3, [x1, #64]
-	mrs	x2, tpidrro_el0
+	stp	x4, x3, [x1, #64]
+	mrs	x4, tpidrro_el0
 	mrs	x3, tpidr_el1
-	stp	x2, x3, [x1, #80]
-	mrs	x2, elr_el1
+	stp	x4, x3, [x1, #80]
+	mrs	x4, elr_el1
 	mrs	x3, spsr_el1
-	stp	x2, x3, [x1, #96]
-	mrs	x2, esr_el1
+	stp	x4, x3, [x1, #96]
+	mrs	x4, esr_el1
 	mrs	x3, far_el1
-	stp	x2, x3, [x1, #112]
-	mrs	x2, afsr0_el1
+	stp	x4, x3, [x1, #112]
+	mrs	x4, afsr0_el1
 	mrs	x3, afsr1_el1
-	stp	x2, x3, [x1, #128]
-	mrs	x2, par_el1
+	stp	x4, x3, [x1, #128]
+	mrs	x4, par_el1
 	mrs	x3, csselr_el1
-	stp	x2, x3, [x1, #144]
-	mrs	x2, sp_el0
+	stp	x4, x3, [x1, #144]
+	mrs	x4, sp_el0
 	mrs	x3, sp_el1
-	stp	x2, x3, [x1, #160]
-	mrs	x2, cntkctl_el1
+	stp	x4, x3, [x1, #160]
+	mrs	x4, cntkctl_el1
 	mrs	x3, mdscr_el1
-	stp	x2, x3, [x1, #176]
-	mrs	x2, elr_el2
+	stp	x4, x3, [x1, #176]
+	mrs	x4, elr_el2
 	mrs	x3, spsr_el2
-	stp	x2, x3, [x1, #192]
-	mrs	x2, hcr_el2
+	stp	x4, x3, [x1, #192]
+	mrs	x4, hcr_el2
 	mrs	x3, vttbr_el2
-	stp	x2, x3, [x1, #208]
-	mrs	x2, cntv_ctl_el0
+	stp	x4, x3, [x1, #208]
+	mrs	x4, cntv_ctl_el0
 	mrs	x3, cntv_cval_el0
-	stp	x2, x3, [x1, #224]
-	mrs	x2, cntp_ctl_el0
+	stp	x4, x3, [x1, #224]
+	mrs	x4, cntp_ctl_el0
 	mrs	x3, cntp_cval_el0
-	stp	x2, x3, [x1, #240]
-	ret
-
+	stp	x4, x3, [x1, #240]
+	cbz	x2, 1f
+	mov	x1, x2
 	/* void el1_load(struct vcpu *v, const uint64_t *regs) */
 	.global el1_load
 el1_load:
@@ -109,4 +109,7 @@ el1_load:
 	ldp	x2, x3, [x1, #240]
 	msr	cntp_ctl_el0, x2
 	msr	cntp_cval_el0, x3
-	ret
+	ldp	x2, x3, [x1, #256]
+	msr	vmpidr_el2, x2
+	msr	cntvoff_el2, x3
+1:	ret

@@ -27,7 +27,7 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	struct arch_away *r = &v->away;
 	uint64_t virt;
 
-	el1_save(v, r->regs);
+	el1_switch(v, r->regs, NULL);
 	vgic_save(v);
 	if (v->sched.state != SCHED_BLOCKED) {
 		return NEVER;
@@ -37,25 +37,87 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 		       fires(r->cntp_ctl_el0, r->cntp_cval_el0));
 }
 
-void arch_vcpu_load(struct vcpu *v)
+/* A timer of v that is due already is delivered at once: its line would cost an exit. */
+static NOINLINE void load_timers(struct vcpu *v)
 {
 	const struct arch_away *r = &v->away;
 	uint64_t now = v->cpu->sched.since;
 
-	el1_load(v, r->regs);
-	write_vmpidr_el2(r->vmpidr_el2);
-	write_cntvoff_el2(r->cntvoff_el2);
-	if (v->cpu->arch.fp_trap != (v->cpu->arch.fp != v)) {
-		fp_trap(v->cpu, v->cpu->arch.fp != v);
-	}
-	vgic_load(v);
-	/* A timer that is due already is delivered at once: its line would cost an exit. */
 	if (fires(r->cntv_ctl_el0, r->cntv_cval_el0) <= now - r->cntvoff_el2) {
 		vgic_load_irq(v, gic.vtimer);
 	}
 	if (fires(r->cntp_ctl_el0, r->cntp_cval_el0) <= now) {
 		vgic_load_irq(v, gic.ptimer);
 	}
+}
+
+static ALWAYS_INLINE bool any_timer(const struct vcpu *v)
+{
+	return ((v->away.cntv_ctl_el0 | v->away.cntp_ctl_el0) & TIMER_ENABLE) != 0;
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+	el1_load(v, v->away.regs);
+	if (v->cpu->arch.fp_trap != (v->cpu->arch.fp != v)) {
+		fp_trap(v->cpu, v->cpu->arch.fp != v);
+	}
+	vgic_load(v);
+	if (any_timer(v)) {
+		load_timers(v);
+	}
+}
+
+/* With list registers in use, or private interrupts that differ. */
+static NOINLINE struct vcpu *switch_gic(struct vcpu *v, struct vcpu *old)
+{
+	vgic_save(old);
+	vgic_load(v);
+	if (any_timer(v)) {
+		load_timers(v);
+	}
+	return el1_switch(v, old->away.regs, v->away.regs);
+}
+
+static NOINLINE struct vcpu *switch_timers(struct vcpu *v, struct vcpu *old)
+{
+	load_timers(v);
+	return el1_switch(v, old->away.regs, v->away.regs);
+}
+
+/*
+ * Who leaves has the FP registers or they trap, and so it shall be of who comes: the trap
+ * changes if either has them.
+ */
+static ALWAYS_INLINE void switch_fp(struct percpu *cpu, const struct vcpu *v,
+				    const struct vcpu *old)
+{
+	const struct vcpu *fp = cpu->arch.fp;
+
+	if (fp == old || fp == v) {
+		write_cptr_el2(read_cptr_el2() ^ CPTR_TFP);
+		cpu->arch.fp_trap = fp == old;
+	}
+}
+
+struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old)
+{
+	struct percpu *cpu = v->cpu;
+
+	write_cnthp_cval_el2(cpu->sched.next);		/* NEVER: longer than machines last */
+	write_cnthp_ctl_el2(TIMER_ENABLE);
+	if (v == old) {
+		return v;
+	}
+	cpu->vcpu = v;
+	switch_fp(cpu, v, old);
+	if (UNLIKELY(!vgic_switch(old, v))) {
+		return switch_gic(v, old);
+	}
+	if (UNLIKELY(any_timer(v))) {
+		return switch_timers(v, old);
+	}
+	return el1_switch(v, old->away.regs, v->away.regs);
 }
 
 /* ---- FP registers: they move when somebody uses them ---- */

@@ -169,9 +169,24 @@ smc_call:
 	ret
 
 	/* x0 = the vCPU that left; SP is as the vector had it, x18 to x29 are the guest's. */
-	.global trap_sched
+	.global trap_sched, trap_job_done
+trap_job_done:
+	save_rest
+	mov	x19, x0
+	/* not read before the exception that brought us here: that synchronized */
+	mrs	x1, cntpct_el0
+	bl	sched_quick_job_done
+	b	1f
 trap_sched:
 	save_rest
+	mov	x19, x0
+	mrs	x1, cntpct_el0
+	bl	sched_quick
+1:	mov	x1, x19
+	cbz	x0, 2f
+	bl	vcpu_switch
+	b	exit_all
+2:	mov	x0, x19
 	bl	sched_exit
 	b	exit_all
 

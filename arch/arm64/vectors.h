@@ -28,7 +28,7 @@ _Noreturn void vcpu_enter(struct vcpu *v);
 uint64_t smc_call(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void fp_clear(void);
 /* switch.S */
-void el1_save(struct vcpu *v, uint64_t *regs);
+struct vcpu *el1_switch(struct vcpu *v, uint64_t *from, const uint64_t *to);
 void el1_load(struct vcpu *v, const uint64_t *regs);
 
 void fp_save(uint64_t *to);
@@ -38,7 +38,10 @@ void fp_load(const uint64_t *from);
  * calls: C has put back the registers that are the guest's (the build checks that).
  */
 struct vcpu *trap_sched(struct vcpu *v);
-struct vcpu *sched_exit(struct vcpu *v);	/* what it calls */
+struct vcpu *trap_job_done(struct vcpu *v);	/* and it gives way to others */
+/* What they call. */
+struct vcpu *sched_exit(struct vcpu *v);
+struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old);
 
 /* head.S: called on the way up. */
 uint64_t boot_map(uint64_t image_pa);
