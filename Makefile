@@ -66,7 +66,7 @@ GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir 
 
 # ---- The host: kzc and the tests -------------------------------------------------------------
 KZC := $(B)/host/kzc
-KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c)
+KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c hv/blob_text.c)
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60

@@ -4,7 +4,6 @@
 #include <kizami/hcall.h>
 #include "arch.h"
 #include "policy.h"
-#include "trap.h"
 #include "vgic.h"
 
 #define PSCI_0			0x84000000u

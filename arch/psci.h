@@ -19,6 +19,15 @@
  */
 bool smccc_call(struct vcpu *v);
 
+/* What the port has for CPU_SUSPEND: */
+/* Sleep for a guest whose core is its own, until something is pending for it. */
+void vcpu_standby(struct vcpu *v);
+/*
+ * v's guest waits for an interrupt on a core that is shared: true if there is none, and sched_next
+ * follows. Own core.
+ */
+bool vcpu_wait(struct vcpu *v);
+
 /* The same for a call whose answer is a constant; false if it is not one of these. */
 static inline bool smccc_quick(struct vcpu *v)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blob.h"
-
 #include <stdbool.h>
 
 #define AFFINITY_MASK 0xff00ffffffull /* MPIDR_EL1.Aff3, Aff2, Aff1, Aff0: Arm ARM D17.2.101 */
@@ -78,11 +77,9 @@ static enum blob_err rules_check(const void *base, const struct rule *rule, uint
 {
 	for (; count > 0; count--, rule++) {
 		const uint8_t *field = (const uint8_t *)base + rule->at;
-		uint32_t value = *field;
+		uint32_t value =
+			(rule->width == 4) ? *(const uint32_t *)(const void *)field : *field;
 
-		if (rule->width == 4) {
-			value = *(const uint32_t *)(const void *)field;
-		}
 		if ((value < rule->min) || (value > rule->max)) {
 			return (enum blob_err)rule->err;
 		}
@@ -101,12 +98,11 @@ static bool span_fits(uint64_t base, uint64_t size, uint64_t end)
 /* Does one of count spans touch s? None of them wraps. count rounds. */
 static bool spans_hit(const struct span *list, uint32_t count, struct span s)
 {
-	for (; count > 0; count--, list++) {
-		if ((s.base < list->base + list->size) && (list->base < s.base + s.size)) {
-			return true;
-		}
+	while ((count > 0) &&
+	       ((s.base >= list->base + list->size) || (list->base >= s.base + s.size))) {
+		count--, list++;
 	}
-	return false;
+	return count > 0;
 }
 
 /* Does one of count spans have all of s? count rounds. */
@@ -559,11 +555,10 @@ static enum blob_err check_vm(struct check *c, const struct kz_cfg_vm *vm)
 	err = (err != BLOB_OK) ? err : check_vm_cpus(c, vm);
 	err = (err != BLOB_OK) ? err : check_vm_irqs(c, vm);
 	err = (err != BLOB_OK) ? err : check_vm_space(c, vm);
-	if (err != BLOB_OK) {
-		return err;
+	if (err == BLOB_OK) {
+		c->where.index = 0;
+		err = check_vm_console(c, vm);
 	}
-	c->where.index = 0;
-	err = check_vm_console(c, vm);
 	return (err != BLOB_OK) ? err : check_vm_loads(c, vm);
 }
 
@@ -574,9 +569,10 @@ static enum blob_err check_console_cpu(struct check *c)
 	uint32_t all = (1u << m->cpu_count) - 1;
 
 	c->where = (struct blob_where){ BLOB_NO_VM, m->console_cpu };
-	return ((c->cpus_hard != all) && ((c->cpus_hard & (1u << m->console_cpu)) != 0))
-		       ? BLOB_CONSOLE_CPU
-		       : BLOB_OK;
+	if ((c->cpus_hard != all) && ((c->cpus_hard >> m->console_cpu & 1) != 0)) {
+		return BLOB_CONSOLE_CPU;
+	}
+	return BLOB_OK;
 }
 
 enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_where *where)
@@ -586,8 +582,7 @@ enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_whe
 
 	c.cfg = cfg;
 	c.where = (struct blob_where){ BLOB_NO_VM, 0 };
-	c.cpus_used = 0;
-	c.cpus_hard = 0;
+	c.cpus_used = c.cpus_hard = 0;
 	for (uint32_t i = 0; i < LINES_MAX / 32; i++) { /* 32 rounds */
 		c.intid_used[i] = 0;
 	}
@@ -602,27 +597,4 @@ enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_whe
 	err = (err != BLOB_OK) ? err : check_console_cpu(&c);
 	*where = c.where;
 	return err;
-}
-
-/* In the order of enum blob_err, BLOB_ERRS included, each ended by a NUL. */
-static const char messages[] =
-	"ok\0truncated\0no configuration\0version differs\0size\0number of VMs\0reserved field\0"
-	"image bounds\0name\0name given twice\0number of cores\0MPIDR\0console core\0conduit is "
-	"not SMC\0"
-	"RAM bank\0image outside RAM\0GIC version or lines\0GIC frame\0PPI\0console UART\0"
-	"level, on_fault or console\0count\0flags\0no such core\0core given twice\0irq_lines\0"
-	"interrupt\0interrupt given twice\0region bounds\0region outside RAM\0device in RAM\0"
-	"region is the hypervisor's\0page given twice\0guest addresses overlap\0load\0"
-	"entry or argument\0console or stolen page\0server or share\0unknown error\0";
-
-const char *blob_strerror(enum blob_err err)
-{
-	const char *text = messages;
-	uint32_t skip = ((uint32_t)err < BLOB_ERRS) ? (uint32_t)err : (uint32_t)BLOB_ERRS;
-
-	while (skip > 0) { /* the length of messages */
-		skip -= (*text == '\0') ? 1 : 0;
-		text++;
-	}
-	return text;
 }

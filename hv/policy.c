@@ -35,7 +35,7 @@ static uint64_t density_of(uint64_t budget, uint64_t deadline)
 struct load {
 	uint64_t sum;		/* of densities, in 2^-32 */
 	uint64_t shortest;	/* deadline; NEVER: there is no server */
-	uint64_t block;		/* masked stretches that a deadline may meet: one, and one a server */
+	uint64_t block;		/* masked stretches in a deadline: one, and one a server */
 };
 
 /*

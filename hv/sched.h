@@ -44,7 +44,7 @@ struct sched {
 	uint64_t wanted;	/* ready and not running since then */
 	uint64_t executed, stolen;
 	uint64_t jobs, misses, overruns;
-	uint64_t late;		/* of misses: those with budget left; 0 as long as we keep our word */
+	uint64_t late;		/* misses with budget left: 0 as long as we keep our word */
 	uint64_t last_miss, last_overrun;
 	uint32_t notify;	/* KZ_NOTIFY_ bits that the guest asked for */
 	bool masked;		/* its lines wait for a budget */

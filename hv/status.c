@@ -123,7 +123,8 @@ static void exits_line(struct text *t, const struct vcpu *v)
 {
 	vcpu_name(t, v, 17);
 	for (uint32_t i = 0; i < EXIT_CLASSES; i++) {
-		text_add(t, " %7lu", (unsigned long)__atomic_load_n(&v->exits[i], __ATOMIC_RELAXED));
+		text_add(t, " %7lu",
+			 (unsigned long)__atomic_load_n(&v->exits[i], __ATOMIC_RELAXED));
 	}
 }
 
@@ -137,7 +138,8 @@ static void time_line(struct text *t, const struct vcpu *v)
 	const uint64_t counts[] = { s->misses, s->late, s->overruns };
 
 	vcpu_name(t, v, 18);
-	text_add(t, "%4u %4lu.%lu", v->cpu->id, (unsigned long)(ran / 10), (unsigned long)(ran % 10));
+	text_add(t, "%4u %4lu.%lu", v->cpu->id, (unsigned long)(ran / 10),
+		 (unsigned long)(ran % 10));
 	for (uint32_t i = 0; i < 3; i++) {
 		text_add(t, " %8lu", (unsigned long)(ns_of_ticks(us[i]) / 1000));
 	}

@@ -29,7 +29,7 @@ _Static_assert(__builtin_offsetof(struct arch_away, vmpidr_el2) == 32 * 8, "swit
 struct arch_vcpu {
 	uint64_t x[32];			/* x[31] is the zero register: 0 */
 	uint64_t host_sp;		/* top of the core's EL2 stack */
-	uint64_t kick;			/* gic.sgi_value of its core; 0: it is shared, or not known */
+	uint64_t kick;			/* gic.sgi_value of its core; 0: shared, or unknown */
 	struct vgic_cpu vgic;
 };
 
@@ -47,7 +47,7 @@ struct arch_vm {
 struct arch_percpu {
 	struct vcpu *fp;		/* whose FP registers the core has */
 	bool fp_trap;			/* CPTR_EL2.TFP */
-	uint32_t ppis;			/* PPIs of guests that are enabled, while no vCPU is loaded */
+	uint32_t ppis;			/* guests' PPIs that are on while no vCPU is loaded */
 };
 
 #endif

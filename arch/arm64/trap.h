@@ -21,19 +21,11 @@ struct vcpu *trap_kick_long(struct vcpu *v);
 
 /* vcpu.c: on a shared core the WFI of v, which is loaded, is ours. */
 void vcpu_share(const struct vcpu *v);
-/* Sleep for a guest whose core is its own, until something is pending for it. */
-void vcpu_standby(struct vcpu *v);
 
 /* switch.c: CPTR_EL2.TFP; the core's FP registers are v's from here on, or as it left them. */
 void fp_trap(struct percpu *cpu, bool on);
 void fp_release(struct vcpu *v);
 void fp_take(struct vcpu *v);
-
-/*
- * v's guest waits for an interrupt on a core that is shared: true if there is none, and sched_next
- * follows. Own core.
- */
-bool vcpu_wait(struct vcpu *v);
 
 /* Vectors of this core. */
 void trap_init_cpu(void);

@@ -4,6 +4,7 @@
 #include "barrier.h"
 #include "gic.h"
 #include "mmu.h"
+#include "psci.h"
 #include "sysreg.h"
 #include "trap.h"
 #include "vectors.h"

@@ -151,7 +151,7 @@ struct kz_cfg_vm {
 	uint64_t gicd_ipa;
 	uint64_t gicc_ipa;		/* GICv2: CPU interface. GICv3: redistributor of vCPU 0 */
 	uint64_t console_ipa;		/* PL011: trapped frame. ring: a page of the VM's RAM */
-	uint64_t stolen_ipa;		/* a page of the VM's RAM, 64 bytes a vCPU: DEN0057; 0: none */
+	uint64_t stolen_ipa;		/* a page of RAM, 64 bytes a vCPU: DEN0057; 0: none */
 	struct kz_cfg_server server;	/* SRT and NRT */
 	struct kz_cfg_region region[KZ_REGIONS_MAX];
 	struct kz_cfg_load load[KZ_LOADS_MAX];

@@ -44,7 +44,7 @@ enum kz_info_page {
 	KZ_INFO_SERVER,		/* deadline, period, budget; all 0: it has none */
 	KZ_INFO_COUNTS,		/* jobs released, deadlines missed, budgets overrun */
 	KZ_INFO_TIME,		/* executed; stolen: wanted, not got; left of the budget */
-	KZ_INFO_LAST,		/* when: the last deadline missed, the last overrun; release of this job */
+	KZ_INFO_LAST,		/* when: last deadline missed, last overrun, release of this job */
 	KZ_INFO_PAGES
 };
 

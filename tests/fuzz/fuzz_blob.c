@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/blob.c */
+/* link: hv/blob.c hv/blob_text.c */
 /*
  * blob_check on spoilt blobs. The input is a list of patches to a blob that is right: an offset,
  * a width and a value; an odd first byte makes it the blob itself. What is accepted must keep

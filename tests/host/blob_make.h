@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include <blob.h>
+#include "blob.h"
 
 #define BLOB_MAKE_VMS   3u
 #define BLOB_MAKE_SIZE  (sizeof(struct kz_cfg) + BLOB_MAKE_VMS * sizeof(struct kz_cfg_vm))

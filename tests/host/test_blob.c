@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/blob.c */
+/* link: hv/blob.c hv/blob_text.c */
 /* Each reason to refuse a blob, one at a time. */
 #include <setjmp.h>
 #include <stdarg.h>

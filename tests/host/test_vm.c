@@ -128,10 +128,8 @@ static int setup(void **state)
 		cfg->entry = 0x80000000 + 0x100 * i;
 		cfg->arg = 0x90000000 + i;
 		cfg->region_count = 1;
-		cfg->region[0] = (struct kz_cfg_region){.ipa = 0x80000000,
-		                                        .pa = HOST_RAM_PA + 0x10000 * i,
-		                                        .size = 0x8000,
-		                                        .type = KZ_REGION_RAM};
+		cfg->region[0] = (struct kz_cfg_region){ 0x80000000, HOST_RAM_PA + 0x10000 * i,
+							 0x8000, KZ_REGION_RAM, 0 };
 		assert_int_equal(vm_init(&machine.vm[i], i, cfg), KZ_OK);
 	}
 	for (uint32_t i = 0; i < CORES; i++) {
@@ -167,8 +165,7 @@ static int teardown(void **state)
 
 static bool said(const char *text)
 {
-	while (host.notify) {
-		hv_uart_irq();
+	for (; host.notify; hv_uart_irq()) {
 	}
 	host.out[host.out_len] = '\0';
 	return strstr((const char *)host.out, text) != NULL;
@@ -201,12 +198,10 @@ static void test_memory(void **state)
 
 	(void)state;
 	cfg->region_count = 3;
-	cfg->region[1] = (struct kz_cfg_region){.ipa = 0x40000000,
-	                                        .pa = HOST_RAM_PA + 0x40000,
-	                                        .size = 0x2000,
-	                                        .type = KZ_REGION_RAM};
-	cfg->region[2] = (struct kz_cfg_region){
-		.ipa = 0x9000000, .pa = 0x9000000, .size = 0x1000, .type = KZ_REGION_DEVICE};
+	cfg->region[1] = (struct kz_cfg_region){ 0x40000000, HOST_RAM_PA + 0x40000, 0x2000,
+						 KZ_REGION_RAM, 0 };
+	cfg->region[2] =
+		(struct kz_cfg_region){ 0x9000000, 0x9000000, 0x1000, KZ_REGION_DEVICE, 0 };
 	cfg->load_count = 3;
 	cfg->load[0] = (struct kz_cfg_load){.ipa = 0x80003000, .offset = offset, .size = 200};
 	cfg->load[1] = (struct kz_cfg_load){.ipa = 0x40000000, .offset = offset, .size = 64};
@@ -214,7 +209,8 @@ static void test_memory(void **state)
 	start_all();
 	for (uint32_t round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < 0x8000; i++) {
-			bool image = (i >= 0x1000 && i < 0x2000) || (i >= 0x3000 && i < 0x3000 + 200);
+			bool image = (i >= 0x1000 && i < 0x2000) ||
+				     (i >= 0x3000 && i < 0x3000 + 200);
 
 			assert_int_equal(host.ram[i], image ? 'I' : 0);
 		}
