@@ -35,6 +35,31 @@ void guest_irq(uint64_t now)
 	}
 }
 
+static uint64_t sample[ROUNDS];
+
+static void record(uint32_t i, uint64_t value)
+{
+	sample[i] = value;
+	stats_record(&stats, value);
+}
+
+/* By counting: of 1000 samples, once. */
+static uint64_t median(void)
+{
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint32_t below = 0, equal = 0;
+
+		for (uint32_t k = 0; k < ROUNDS; k++) {
+			below += sample[k] < sample[i];
+			equal += sample[k] == sample[i];
+		}
+		if (below <= ROUNDS / 2 && below + equal > ROUNDS / 2) {
+			return sample[i];
+		}
+	}
+	return 0;
+}
+
 static void report(const char *what)
 {
 	line_begin(&line);
@@ -44,6 +69,8 @@ static void report(const char *what)
 	line_decimal(&line, stats.count);
 	line_text(&line, " min=");
 	line_decimal(&line, stats.min);
+	line_text(&line, " p50=");
+	line_decimal(&line, median());
 	line_text(&line, " avg=");
 	line_decimal(&line, stats_mean(&stats));
 	line_text(&line, " max=");
@@ -68,7 +95,7 @@ static void bench_yield(void)
 		const uint64_t begin = read_cntvct_el0();
 
 		yield();
-		stats_record(&stats, read_cntvct_el0() - begin);
+		record(i, read_cntvct_el0() - begin);
 	}
 	for (uint32_t i = 0; i < 5 * ROUNDS; i++) {
 		yield();
@@ -92,7 +119,7 @@ static void bench_sleep(const void *fdt)
 			__asm__ volatile("dsb sy; wfi; msr daifclr, #2; isb; msr daifset, #2"
 					 ::: "memory");
 		}
-		stats_record(&stats, entered - deadline);
+		record(i, entered - deadline);
 	}
 	report("sleep_to_handler");
 }
