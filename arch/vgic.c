@@ -128,6 +128,16 @@ void vgic_line(struct vcpu *v, uint32_t intid, bool high)
 	uint32_t target;
 
 	spin_lock(&vgic->lock);
+	if (intid < GIC_PRIVATE) {		/* an edge, of the vCPU's own */
+		b->latch |= high ? bit : 0;
+		if (high && arch_this_cpu()->vcpu == v && vgic_is_loaded(v)) {
+			vgic_deliver_locked(v, b, intid);
+		} else if (high) {
+			vgic_ask_locked(v);
+		}
+		spin_unlock(&vgic->lock);
+		return;
+	}
 	if (high) {
 		b->latch |= b->edge & ~b->line & bit;
 	}

@@ -109,12 +109,13 @@ static COLD void spent(struct vcpu *v, uint64_t now)
 
 	if (s->state == SCHED_READY) {
 		make_throttled(v);
+		s->wanted = now;
 		s->overruns++;
 		s->last_overrun = now;
 		policy_event(v, KZ_NOTIFY_OVERRUN);
 	}
 	mask(v, true);
-	if (s->state == SCHED_BLOCKED) {		/* at the period's end its lines fire again */
+	if (s->state == SCHED_BLOCKED) {	/* at the period's end its lines fire again */
 		set_event(v, min_u64(s->event, s->server.release + s->server.period));
 	}
 }
@@ -215,7 +216,12 @@ static bool too_late(const struct vcpu *v, uint64_t now)
 {
 	const struct server *s = &v->sched.server;
 
-	return now - s->release < s->period && now + v->cpu->sched.guard >= s->due;
+	if (now - s->release >= s->period || now + v->cpu->sched.guard < s->due) {
+		return false;
+	}
+	/* with deadline = period, what is too much for the rest begins a new period */
+	return s->deadline < s->period || now >= s->due ||
+	       s->left <= (int64_t)ticks_scale(s->due - now, s->density);
 }
 
 /* v, which has no server, waits no more. */
@@ -248,7 +254,7 @@ void sched_wake(struct vcpu *v)
 		mask(v, false);
 		make_ready(v);
 	} else {
-		s->server.told |= too_late(v, c->since);	/* it waited until now: not unfinished then */
+		s->server.told |= too_late(v, c->since);	/* it waited: not unfinished */
 		make_throttled(v);
 	}
 }

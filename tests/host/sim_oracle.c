@@ -242,7 +242,8 @@ void oracle_block(struct oracle *o, uint32_t i, uint64_t alarm)
 
 /*
  * What is left may be used as long as its density is no more than budget / deadline,
- * and the deadline not so near that interrupts alone could make it miss.
+ * and the deadline not so near that interrupts alone could make it miss; more than
+ * that begins a new period, whose deadline is not near.
  */
 static void wake_server(struct oracle *o, uint32_t i)
 {
@@ -254,12 +255,12 @@ static void wake_server(struct oracle *o, uint32_t i)
 		begin_period(o, i, o->now);
 		return;
 	}
-	if (o->now + o->guard >= r->due) {
+	fair = o->now < r->due ? (int64_t)((r->due - o->now) * density >> 32) : 0;
+	if (o->now + o->guard >= r->due && (r->deadline < r->period || r->left <= fair)) {
 		r->told = true;			/* it was not unfinished at its deadline */
 		r->state = REF_OUT;
 		return;
 	}
-	fair = (int64_t)((r->due - o->now) * density >> 32);
 	if (r->left <= fair || r->left <= 0) {
 		return;
 	}

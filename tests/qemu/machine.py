@@ -244,7 +244,7 @@ def status_parse(lines):
         word = line.split()
         if not word:
             continue
-        if word[0] in ("core", "vm", "exits"):
+        if word[0] in ("core", "vm", "exits", "time,"):
             table, classes = word[0], word[1:]
         elif table == "core" and len(word) >= 4 and word[0].isdigit():
             page["core"][int(word[0])] = {"owner": word[1], "level": word[2], "state": word[3]}
