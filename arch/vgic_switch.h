@@ -155,4 +155,31 @@ static inline void vgic_load(struct vcpu *v)
 	twins(v, GICD_ISACTIVER, still_held(g));
 }
 
+/*
+ * vgic_load_irq after vgic_load, in the most frequent case: the guest has ended the
+ * interrupt last time, and it fires again in the list register that it had. False:
+ * nothing is done.
+ */
+static ALWAYS_INLINE bool vgic_load_again(struct vcpu *v, uint32_t intid)
+{
+	struct spinlock *lock = &v->vm->arch.vgic.lock;
+	struct vgic_cpu *g = &v->arch.vgic;
+	struct vgic_bank *b = &g->bank;
+	uint32_t bit = BIT(intid);
+	uint32_t i;
+	bool done;
+
+	spin_lock_inline(lock);
+	i = b->lr[intid];
+	done = (b->live & b->inlr & b->held & ~(b->active | b->latch) & bit) != 0 &&
+	       g->hcr == GIC_HCR_EN && (g->lr_hw & g->away_empty & BIT(i)) != 0;
+	if (LIKELY(done)) {
+		b->fresh &= ~bit;
+		twins(v, GICD_ISACTIVER, bit);
+		gic_quick_lr(gic.v3, i, intid, b->prio[intid], b->group1 >> intid & 1, true, 0);
+	}
+	spin_unlock(lock);
+	return done;
+}
+
 #endif

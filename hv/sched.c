@@ -31,7 +31,7 @@ static void set_event(struct vcpu *v, uint64_t at)
 }
 
 /* While a job is not done: its deadline, then its period's end. */
-static uint64_t job_event(const struct server *s)
+static inline uint64_t job_event(const struct server *s)
 {
 	return s->told ? s->release + s->period : s->due;
 }
@@ -212,7 +212,7 @@ static inline void end_turn(struct sched_core *c)
 }
 
 /* Its period is not over, but its deadline is too near to be kept. */
-static bool too_late(const struct vcpu *v, uint64_t now)
+static inline bool too_late(const struct vcpu *v, uint64_t now)
 {
 	const struct server *s = &v->sched.server;
 
@@ -629,19 +629,40 @@ static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
 	return LIKELY(v->state == VCPU_RUNNING) && LIKELY(v->hazard == 0);
 }
 
-/* Those without a server whose timer is due wake up. False: something else is due. */
+/* v, which waits, wakes up; false: that is not done here. */
+static ALWAYS_INLINE bool quick_wake(struct sched_core *c, struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+	struct server *server = &s->server;
+	uint64_t release = server->release;
+
+	if (!has_server(v)) {
+		wake_fair(c, v);
+		return true;
+	}
+	/* With nothing overdrawn a new period has a budget: false means that nothing began. */
+	if (UNLIKELY(s->masked || server->left < 0 || server->next.period != 0 ||
+		     too_late(v, c->since) || !server_wake(server, c->since))) {
+		return false;
+	}
+	s->jobs += server->release != release;
+	s->wanted = c->since;
+	s->state = SCHED_READY;
+	s->event = job_event(server);
+	c->edf |= s->bit;
+	return true;
+}
+
+/* Whose timer is due wakes up. False: something else is due. */
 static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now)
 {
 	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
 		struct vcpu *v = slot_of(c, set);
 
-		if (now < v->sched.event) {
-			continue;
-		}
-		if (v->sched.state != SCHED_BLOCKED || has_server(v)) {
+		if (now >= v->sched.event &&
+		    (v->sched.state != SCHED_BLOCKED || !quick_wake(c, v))) {
 			return false;
 		}
-		wake_fair(c, v);
 	}
 	return true;
 }

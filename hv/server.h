@@ -9,6 +9,7 @@
 #ifndef HV_SERVER_H
 #define HV_SERVER_H
 
+#include "time.h"
 #include "types.h"
 
 struct server {
@@ -31,8 +32,20 @@ static inline bool server_is(const struct server *s)
 /* Parameters from the next release on; the period that runs keeps its own. */
 void server_set(struct server *s, uint64_t budget, uint64_t period, uint64_t deadline);
 
+/* What server_set said holds from here on. */
+void server_renew(struct server *s);
+
 /* A period begins at `at` with a full budget, less what was overdrawn. */
-void server_release(struct server *s, uint64_t at);
+static inline void server_release(struct server *s, uint64_t at)
+{
+	if (UNLIKELY(s->next.period != 0)) {
+		server_renew(s);
+	}
+	s->release = at;
+	s->due = at + s->deadline;
+	s->left = (int64_t)s->budget + (s->left < 0 ? s->left : 0);
+	s->told = false;
+}
 
 /* The period that follows this one: at its end, or now if that was missed by a period or more. */
 void server_next(struct server *s, uint64_t now);
@@ -44,6 +57,27 @@ void server_next(struct server *s, uint64_t now);
  * period begins (deadline = period) or the rest is cut to it (deadline < period).
  * False: nothing is left until the period's end.
  */
-MUST_USE bool server_wake(struct server *s, uint64_t now);
+static inline bool server_wake(struct server *s, uint64_t now)
+{
+	uint64_t laxity = s->due - now;
+	int64_t fair;
+
+	if (now - s->release >= s->period) {
+		server_release(s, now);
+		return s->left > 0;
+	}
+	if (s->left <= 0 || now - s->release >= s->deadline) {
+		return false;
+	}
+	fair = (int64_t)ticks_scale(laxity, s->density);
+	if (s->left > fair) {
+		if (s->deadline == s->period) {
+			server_release(s, now);
+		} else {
+			s->left = fair;
+		}
+	}
+	return s->left > 0;
+}
 
 #endif

@@ -115,9 +115,9 @@ static NOINLINE struct vcpu *irq_private(struct vcpu *v, uint64_t iar)
 	return trap_sched(v);
 }
 
-struct vcpu *trap_irq(struct vcpu *v)
+/* Once for each version of the GIC: nothing of the other is in its way. */
+static ALWAYS_INLINE struct vcpu *irq(struct vcpu *v, bool v3)
 {
-	bool v3 = gic.v3;
 	uint64_t iar = gic_quick_ack(v3);
 	uint32_t intid = (uint32_t)iar & INTID;
 
@@ -145,4 +145,14 @@ struct vcpu *trap_irq(struct vcpu *v)
 		return trap_finish(v);
 	}
 	return trap_irq_long(v, (uint32_t)iar);
+}
+
+static NOINLINE struct vcpu *irq_v2(struct vcpu *v)
+{
+	return irq(v, false);
+}
+
+struct vcpu *trap_irq(struct vcpu *v)
+{
+	return LIKELY(gic.v3) ? irq(v, true) : irq_v2(v);
 }

@@ -37,6 +37,13 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 		       fires(r->cntp_ctl_el0, r->cntp_cval_el0));
 }
 
+static ALWAYS_INLINE void load_timer(struct vcpu *v, uint32_t intid)
+{
+	if (UNLIKELY(!vgic_load_again(v, intid))) {
+		vgic_load_irq(v, intid);
+	}
+}
+
 /* A timer of v that is due already is delivered at once: its line would cost an exit. */
 static NOINLINE void load_timers(struct vcpu *v)
 {
@@ -44,9 +51,9 @@ static NOINLINE void load_timers(struct vcpu *v)
 	uint64_t now = v->cpu->sched.since;
 
 	if (fires(r->cntv_ctl_el0, r->cntv_cval_el0) <= now - r->cntvoff_el2) {
-		vgic_load_irq(v, gic.vtimer);
+		load_timer(v, gic.vtimer);
 	}
-	if (fires(r->cntp_ctl_el0, r->cntp_cval_el0) <= now) {
+	if (UNLIKELY(fires(r->cntp_ctl_el0, r->cntp_cval_el0) <= now)) {
 		vgic_load_irq(v, gic.ptimer);
 	}
 }
