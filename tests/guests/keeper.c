@@ -99,7 +99,7 @@ ACCESS(dbgwvr3_el1)
 ACCESS(dbgwcr0_el1)
 ACCESS(dbgwcr3_el1)
 ACCESS(mdccint_el1)
-ACCESS(mdscr_el1)
+SYSREG_WRITE(mdscr_el1, "mdscr_el1")
 SYSREG_WRITE(oslar_el1, "oslar_el1")
 
 enum {
