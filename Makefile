@@ -47,7 +47,9 @@ LD_HV = $(CC_ARM) $(CFLAGS_HV) $(LTO) -static -nostdlib \
 else
 LD_HV = $(LD_ARM) $(LDFLAGS_ARM)
 endif
-HOT := arch/arm64/quick.c arch/arm64/switch.c arch/vgic_switch.c hv/sched.c hv/server.c
+HOT := arch/arm64/quick.c arch/arm64/switch.c arch/vgic_switch.c hv/sched.c hv/sched_quick.c \
+	hv/server.c
+TAILS := trap_sched|trap_job_done|trap_irq_long|trap_call_long|irq_private
 DEP = -MMD -MP -MT $@ -MF $(@:=.d)
 
 # ---- The hypervisor -------------------------------------------------------------------------
@@ -107,6 +109,8 @@ $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 
 $(HV): $(HV_OBJ) $(HV_LDS)
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)
+	@# the guest's registers are C's again only in tail position (vectors.h)
+	@! $(OBJCOPY:copy=dump) -d $@ | grep -E "\sbl\s.*<($(TAILS))>"
 
 $(B)/guests/obj/%.o: % Makefile
 	@mkdir -p $(@D)

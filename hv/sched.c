@@ -5,21 +5,11 @@
 #include "arch.h"
 #include "console.h"
 #include "policy.h"
+#include "sched_pick.h"
 
 #define NS_PER_S	1000000000ull
 
 /* ---- Sets and events ---- */
-
-/* The first of the set, which is not empty. */
-static inline struct vcpu *slot_of(const struct sched_core *c, uint32_t set)
-{
-	return c->slot[(uint32_t)__builtin_ctz(set)];
-}
-
-static inline bool has_server(const struct vcpu *v)
-{
-	return server_is(&v->sched.server);
-}
 
 static void set_event(struct vcpu *v, uint64_t at)
 {
@@ -28,12 +18,6 @@ static void set_event(struct vcpu *v, uint64_t at)
 	v->sched.event = at;
 	c->next = min_u64(c->next, at);
 	c->timed = at != NEVER ? c->timed | v->sched.bit : c->timed & ~v->sched.bit;
-}
-
-/* While a job is not done: its deadline, then its period's end. */
-static inline uint64_t job_event(const struct server *s)
-{
-	return s->told ? s->release + s->period : s->due;
 }
 
 static void take_out(struct vcpu *v)
@@ -94,14 +78,6 @@ static void begin_job(struct vcpu *v)
 
 /* ---- Charging ---- */
 
-/* vtime counts in 2^-8 ticks: with a large weight, a short turn is not for nothing. */
-#define VTIME_SHIFT	8
-
-static inline int64_t vslice(const struct sched_core *c)
-{
-	return (int64_t)(c->slice << VTIME_SHIFT);
-}
-
 /* The budget of v is used up. */
 static COLD void spent(struct vcpu *v, uint64_t now)
 {
@@ -120,29 +96,14 @@ static COLD void spent(struct vcpu *v, uint64_t now)
 	}
 }
 
-static ALWAYS_INLINE void spend(struct vcpu *v, uint64_t ticks, uint64_t now)
-{
-	struct sched *s = &v->sched;
-
-	s->executed += ticks;
-	if (!has_server(v)) {
-		s->vtime += ticks_scale(ticks << VTIME_SHIFT, s->rate);
-		return;
-	}
-	s->server.left -= (int64_t)ticks;
-	if (UNLIKELY(s->server.left <= 0)) {
-		spent(v, now);
-	}
-}
-
 static ALWAYS_INLINE void charge(struct sched_core *c, uint64_t now)
 {
 	struct vcpu *v = c->guilty != NULL ? c->guilty : c->current;
 	uint64_t ran = now - c->since;
 
 	c->since = now;
-	if (v != NULL) {
-		spend(v, ran, now);
+	if (v != NULL && !spend(v, ran)) {
+		spent(v, now);
 	}
 }
 
@@ -161,80 +122,6 @@ void sched_blame(struct vcpu *v, uint64_t since)
 }
 
 /* ---- What vCPUs do ---- */
-
-/* Nobody who is ready is behind it. Bound: SCHED_SLOTS. */
-static inline void raise_vmin(struct sched_core *c)
-{
-	uint64_t least = c->vmin;
-	bool first = true;
-
-	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
-		uint64_t vtime = slot_of(c, set)->sched.vtime;
-
-		if (first || (int64_t)(vtime - least) < 0) {
-			least = vtime;
-			first = false;
-		}
-	}
-	if ((int64_t)(least - c->vmin) > 0) {
-		c->vmin = least;
-	}
-}
-
-/*
- * A sleeper is at most two slices ahead of the others, and eight behind. A hog that
- * was alone was not looked at for as long as it was; the caller has charged it.
- */
-static inline void place(struct vcpu *v)
-{
-	struct sched_core *c = &v->cpu->sched;
-	int64_t ahead;
-
-	raise_vmin(c);
-	ahead = (int64_t)(v->sched.vtime - c->vmin);
-
-	if (ahead < -2 * vslice(c)) {
-		v->sched.vtime = c->vmin - 2 * (uint64_t)vslice(c);
-	} else if (ahead > 8 * vslice(c)) {
-		v->sched.vtime = c->vmin + 8 * (uint64_t)vslice(c);
-	}
-}
-
-/* Who executes without a server goes on only if nobody is behind it. */
-static inline void end_turn(struct sched_core *c)
-{
-	struct vcpu *v = c->current;
-
-	if (v != NULL && (c->fair & v->sched.bit) != 0) {
-		v->sched.wanted = c->since;
-		c->current = NULL;
-	}
-}
-
-/* Its period is not over, but its deadline is too near to be kept. */
-static inline bool too_late(const struct vcpu *v, uint64_t now)
-{
-	const struct server *s = &v->sched.server;
-
-	if (now - s->release >= s->period || now + v->cpu->sched.guard < s->due) {
-		return false;
-	}
-	/* with deadline = period, what is too much for the rest begins a new period */
-	return s->deadline < s->period || now >= s->due ||
-	       s->left <= (int64_t)ticks_scale(s->due - now, s->density);
-}
-
-/* v, which has no server, waits no more. */
-static ALWAYS_INLINE void wake_fair(struct sched_core *c, struct vcpu *v)
-{
-	v->sched.wanted = c->since;
-	place(v);
-	v->sched.state = SCHED_READY;
-	v->sched.event = NEVER;
-	c->timed &= ~v->sched.bit;
-	c->fair |= v->sched.bit;
-	end_turn(c);
-}
 
 void sched_wake(struct vcpu *v)
 {
@@ -272,27 +159,6 @@ void sched_block(struct vcpu *v)
 	}
 	/* its timers are the hardware's as long as it is loaded: core_load */
 	set_event(v, v->sched.masked ? server->release + server->period : NEVER);
-}
-
-/* v is behind all `others`, of which there are some. Returns the first of them. */
-static ALWAYS_INLINE struct vcpu *give_way(struct sched_core *c, struct vcpu *v, uint32_t others)
-{
-	struct vcpu *best = slot_of(c, others);
-	uint64_t last = best->sched.vtime;
-
-	while (UNLIKELY((others &= others - 1) != 0)) {
-		struct vcpu *o = slot_of(c, others);
-
-		if ((int64_t)(o->sched.vtime - best->sched.vtime) < 0) {
-			best = o;
-		} else if ((int64_t)(o->sched.vtime - last) > 0) {
-			last = o->sched.vtime;
-		}
-	}
-	if ((int64_t)(v->sched.vtime - last) <= 0) {
-		v->sched.vtime = last + 1;
-	}
-	return best;
 }
 
 void sched_job_done(struct vcpu *v)
@@ -382,93 +248,6 @@ static void expire_all(struct sched_core *c, uint64_t now)
 			expire(v, now);
 		}
 	}
-}
-
-/* ---- Choosing ---- */
-
-static ALWAYS_INLINE struct vcpu *pick_edf(const struct sched_core *c)
-{
-	struct vcpu *best = c->current;
-
-	if (best == NULL || (c->edf & best->sched.bit) == 0) {
-		best = slot_of(c, c->edf);
-	}
-	for (uint32_t set = c->edf; set != 0; set &= set - 1) {
-		struct vcpu *v = slot_of(c, set);
-
-		if (v->sched.server.due < best->sched.server.due) {
-			best = v;
-		}
-	}
-	return best;
-}
-
-/* Who is furthest behind; the current one goes on until another is a slice behind it. */
-static ALWAYS_INLINE struct vcpu *pick_fair(struct sched_core *c)
-{
-	struct vcpu *best = slot_of(c, c->fair);
-
-	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
-		struct vcpu *v = slot_of(c, set);
-
-		if ((int64_t)(v->sched.vtime - best->sched.vtime) < 0) {
-			best = v;
-		}
-	}
-	if ((int64_t)(best->sched.vtime - c->vmin) > 0) {
-		c->vmin = best->sched.vtime;
-	}
-	if (c->current != NULL && (c->fair & c->current->sched.bit) != 0 &&
-	    (int64_t)(c->current->sched.vtime - best->sched.vtime) < vslice(c)) {
-		best = c->current;
-	}
-	return best;
-}
-
-/* When to look again: at the first event, or at `at`. */
-static ALWAYS_INLINE void look_again(struct sched_core *c, uint64_t at)
-{
-	at = min_u64(at, c->poll);
-	for (uint32_t set = c->timed; UNLIKELY(set != 0); set &= set - 1) {
-		at = min_u64(at, slot_of(c, set)->sched.event);
-	}
-	c->next = at;
-}
-
-/* When the budget or the turn of `v` is over. */
-static ALWAYS_INLINE uint64_t turn_end(const struct sched_core *c, const struct vcpu *v)
-{
-	return has_server(v) ? c->since + (uint64_t)v->sched.server.left :
-	       (c->fair & ~v->sched.bit) != 0 ? c->since + c->slice : NEVER;
-}
-
-/* v executes from now on: what it waited is stolen. */
-static ALWAYS_INLINE void dispatch(struct sched_core *c, struct vcpu *v)
-{
-	struct sched *s = &v->sched;
-
-	s->stolen += c->since - s->wanted;
-	if (s->page != NULL) {
-		__atomic_store_n(s->page, ticks_scale(s->stolen, s->tick_ns), __ATOMIC_RELAXED);
-	}
-	c->current = v;
-}
-
-static ALWAYS_INLINE struct vcpu *choose(struct sched_core *c)
-{
-	struct vcpu *old = c->current;
-	struct vcpu *v = c->edf != 0 ? pick_edf(c) : c->fair != 0 ? pick_fair(c) : NULL;
-
-	if (v != old) {
-		if (old != NULL) {
-			old->sched.wanted = c->since;
-		}
-		c->current = NULL;
-		if (v != NULL) {
-			dispatch(c, v);
-		}
-	}
-	return v;
 }
 
 /* ---- The core ---- */
@@ -619,99 +398,6 @@ struct vcpu *sched_next(struct percpu *cpu)
 		arch_vcpu_sync(v);
 	}
 	return v;
-}
-
-/* ---- The quick ways: nothing is called, no loop has more than SCHED_SLOTS turns ---- */
-
-/* v executes next: can it at once? */
-static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
-{
-	return LIKELY(v->state == VCPU_RUNNING) && LIKELY(v->hazard == 0);
-}
-
-/* v, which waits, wakes up; false: that is not done here. */
-static ALWAYS_INLINE bool quick_wake(struct sched_core *c, struct vcpu *v)
-{
-	struct sched *s = &v->sched;
-	struct server *server = &s->server;
-	uint64_t release = server->release;
-
-	if (!has_server(v)) {
-		wake_fair(c, v);
-		return true;
-	}
-	/* With nothing overdrawn a new period has a budget: false means that nothing began. */
-	if (UNLIKELY(s->masked || server->left < 0 || server->next.period != 0 ||
-		     too_late(v, c->since) || !server_wake(server, c->since))) {
-		return false;
-	}
-	s->jobs += server->release != release;
-	s->wanted = c->since;
-	s->state = SCHED_READY;
-	s->event = job_event(server);
-	c->edf |= s->bit;
-	return true;
-}
-
-/* Whose timer is due wakes up. False: something else is due. */
-static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now)
-{
-	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
-		struct vcpu *v = slot_of(c, set);
-
-		if (now >= v->sched.event &&
-		    (v->sched.state != SCHED_BLOCKED || !quick_wake(c, v))) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static NOINLINE struct vcpu *slow_job_done(struct vcpu *v)
-{
-	sched_job_done(v);
-	return NULL;
-}
-
-struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
-{
-	struct sched_core *c = &v->cpu->sched;
-	struct sched *s = &v->sched;
-	uint64_t ran = now - c->since;
-
-	if (UNLIKELY(c->current != v || c->guilty != NULL || c->inbox != 0 || now >= c->poll ||
-		     (has_server(v) && s->server.left <= (int64_t)ran))) {
-		return NULL;
-	}
-	spend(v, ran, now);
-	c->since = now;
-	if (now >= c->next && !quick_expire(c, now)) {
-		return NULL;
-	}
-	v = choose(c);
-	if (UNLIKELY(v == NULL || !is_clear(v))) {
-		return NULL;
-	}
-	look_again(c, turn_end(c, v));
-	return v;
-}
-
-struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now)
-{
-	struct sched_core *c = &v->cpu->sched;
-	uint32_t others = c->fair & ~v->sched.bit;
-	uint64_t ran = now - c->since;
-
-	if (UNLIKELY(has_server(v) || others == 0 || c->inbox != 0 || now >= c->next)) {
-		return slow_job_done(v);
-	}
-	spend(v, ran, now);
-	c->since = now;
-	v->sched.wanted = now;
-	v = give_way(c, v, others);
-	dispatch(c, v);
-	look_again(c, now + c->slice);
-	return is_clear(v) ? v : NULL;
 }
 
 void sched_post(struct vcpu *v)

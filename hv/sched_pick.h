@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who runs next, and when to look again: the parts that the long and the quick way
+ * of the scheduler have in common, inline. Loops are bounded by SCHED_SLOTS.
+ */
+#ifndef HV_SCHED_PICK_H
+#define HV_SCHED_PICK_H
+
+#include "vm.h"
+
+/* vtime counts in 2^-8 ticks: with a large weight, a short turn is not for nothing. */
+#define VTIME_SHIFT	8
+
+/* The first of the set, which is not empty. */
+static inline struct vcpu *slot_of(const struct sched_core *c, uint32_t set)
+{
+	return c->slot[(uint32_t)__builtin_ctz(set)];
+}
+
+static inline bool has_server(const struct vcpu *v)
+{
+	return server_is(&v->sched.server);
+}
+
+/* While a job is not done: its deadline, then its period's end. */
+static inline uint64_t job_event(const struct server *s)
+{
+	return s->told ? s->release + s->period : s->due;
+}
+
+static inline int64_t vslice(const struct sched_core *c)
+{
+	return (int64_t)(c->slice << VTIME_SHIFT);
+}
+
+/* v executed for that long. False: its budget is used up. */
+static ALWAYS_INLINE bool spend(struct vcpu *v, uint64_t ticks)
+{
+	struct sched *s = &v->sched;
+
+	s->executed += ticks;
+	if (!has_server(v)) {
+		s->vtime += ticks_scale(ticks << VTIME_SHIFT, s->rate);
+		return true;
+	}
+	s->server.left -= (int64_t)ticks;
+	return LIKELY(s->server.left > 0);
+}
+
+/* Nobody who is ready is behind it. Bound: SCHED_SLOTS. */
+static inline void raise_vmin(struct sched_core *c)
+{
+	uint64_t least = c->vmin;
+	bool first = true;
+
+	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
+		uint64_t vtime = slot_of(c, set)->sched.vtime;
+
+		if (first || (int64_t)(vtime - least) < 0) {
+			least = vtime;
+			first = false;
+		}
+	}
+	if ((int64_t)(least - c->vmin) > 0) {
+		c->vmin = least;
+	}
+}
+
+/*
+ * A sleeper is at most two slices ahead of the others, and eight behind. A hog that
+ * was alone was not looked at for as long as it was; the caller has charged it.
+ */
+static inline void place(struct vcpu *v)
+{
+	struct sched_core *c = &v->cpu->sched;
+	int64_t ahead;
+
+	raise_vmin(c);
+	ahead = (int64_t)(v->sched.vtime - c->vmin);
+
+	if (ahead < -2 * vslice(c)) {
+		v->sched.vtime = c->vmin - 2 * (uint64_t)vslice(c);
+	} else if (ahead > 8 * vslice(c)) {
+		v->sched.vtime = c->vmin + 8 * (uint64_t)vslice(c);
+	}
+}
+
+/* Who executes without a server goes on only if nobody is behind it. */
+static inline void end_turn(struct sched_core *c)
+{
+	struct vcpu *v = c->current;
+
+	if (v != NULL && (c->fair & v->sched.bit) != 0) {
+		v->sched.wanted = c->since;
+		c->current = NULL;
+	}
+}
+
+/* v, which has no server, waits no more. */
+static ALWAYS_INLINE void wake_fair(struct sched_core *c, struct vcpu *v)
+{
+	v->sched.wanted = c->since;
+	place(v);
+	v->sched.state = SCHED_READY;
+	v->sched.event = NEVER;
+	c->timed &= ~v->sched.bit;
+	c->fair |= v->sched.bit;
+	end_turn(c);
+}
+
+/* Its period is not over, but its deadline is too near to be kept. */
+static inline bool too_late(const struct vcpu *v, uint64_t now)
+{
+	const struct server *s = &v->sched.server;
+
+	if (now - s->release >= s->period || now + v->cpu->sched.guard < s->due) {
+		return false;
+	}
+	/* with deadline = period, what is too much for the rest begins a new period */
+	return s->deadline < s->period || now >= s->due ||
+	       s->left <= (int64_t)ticks_scale(s->due - now, s->density);
+}
+
+/* v is behind all `others`, of which there are some. Returns the first of them. */
+static ALWAYS_INLINE struct vcpu *give_way(struct sched_core *c, struct vcpu *v, uint32_t others)
+{
+	struct vcpu *best = slot_of(c, others);
+	uint64_t last = best->sched.vtime;
+
+	while (UNLIKELY((others &= others - 1) != 0)) {
+		struct vcpu *o = slot_of(c, others);
+
+		if ((int64_t)(o->sched.vtime - best->sched.vtime) < 0) {
+			best = o;
+		} else if ((int64_t)(o->sched.vtime - last) > 0) {
+			last = o->sched.vtime;
+		}
+	}
+	if ((int64_t)(v->sched.vtime - last) <= 0) {
+		v->sched.vtime = last + 1;
+	}
+	return best;
+}
+
+static ALWAYS_INLINE struct vcpu *pick_edf(const struct sched_core *c)
+{
+	struct vcpu *best = c->current;
+
+	if (best == NULL || (c->edf & best->sched.bit) == 0) {
+		best = slot_of(c, c->edf);
+	}
+	for (uint32_t set = c->edf; set != 0; set &= set - 1) {
+		struct vcpu *v = slot_of(c, set);
+
+		if (v->sched.server.due < best->sched.server.due) {
+			best = v;
+		}
+	}
+	return best;
+}
+
+/* Who is furthest behind; the current one goes on until another is a slice behind it. */
+static ALWAYS_INLINE struct vcpu *pick_fair(struct sched_core *c)
+{
+	struct vcpu *best = slot_of(c, c->fair);
+
+	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
+		struct vcpu *v = slot_of(c, set);
+
+		if ((int64_t)(v->sched.vtime - best->sched.vtime) < 0) {
+			best = v;
+		}
+	}
+	if ((int64_t)(best->sched.vtime - c->vmin) > 0) {
+		c->vmin = best->sched.vtime;
+	}
+	if (c->current != NULL && (c->fair & c->current->sched.bit) != 0 &&
+	    (int64_t)(c->current->sched.vtime - best->sched.vtime) < vslice(c)) {
+		best = c->current;
+	}
+	return best;
+}
+
+/* v executes from now on: what it waited is stolen. */
+static ALWAYS_INLINE void dispatch(struct sched_core *c, struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+
+	s->stolen += c->since - s->wanted;
+	if (s->page != NULL) {
+		__atomic_store_n(s->page, ticks_scale(s->stolen, s->tick_ns), __ATOMIC_RELAXED);
+	}
+	c->current = v;
+}
+
+static ALWAYS_INLINE struct vcpu *choose(struct sched_core *c)
+{
+	struct vcpu *old = c->current;
+	struct vcpu *v = c->edf != 0 ? pick_edf(c) : c->fair != 0 ? pick_fair(c) : NULL;
+
+	if (v != old) {
+		if (old != NULL) {
+			old->sched.wanted = c->since;
+		}
+		c->current = NULL;
+		if (v != NULL) {
+			dispatch(c, v);
+		}
+	}
+	return v;
+}
+
+/* When to look again: at the first event, or at `at`. */
+static ALWAYS_INLINE void look_again(struct sched_core *c, uint64_t at)
+{
+	at = min_u64(at, c->poll);
+	for (uint32_t set = c->timed; UNLIKELY(set != 0); set &= set - 1) {
+		at = min_u64(at, slot_of(c, set)->sched.event);
+	}
+	c->next = at;
+}
+
+/* When the budget or the turn of `v` is over. */
+static ALWAYS_INLINE uint64_t turn_end(const struct sched_core *c, const struct vcpu *v)
+{
+	return has_server(v) ? c->since + (uint64_t)v->sched.server.left :
+	       (c->fair & ~v->sched.bit) != 0 ? c->since + c->slice : NEVER;
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scheduler's quick way, for what guests do all the time: nothing is called, so
+ * that these are leaf functions in the tail of the vectors. What they leave to
+ * sched_next they have not begun, or it goes on from there.
+ */
+#include "sched.h"
+
+#include "sched_pick.h"
+
+/* v executes next: can it at once? */
+static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
+{
+	return LIKELY(v->state == VCPU_RUNNING) && LIKELY(v->hazard == 0);
+}
+
+/* v, which waits, wakes up; false: that is not done here. */
+static ALWAYS_INLINE bool quick_wake(struct sched_core *c, struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+	struct server *server = &s->server;
+	uint64_t release = server->release;
+
+	if (!has_server(v)) {
+		wake_fair(c, v);
+		return true;
+	}
+	/* With nothing overdrawn a new period has a budget: false means that nothing began. */
+	if (UNLIKELY(s->masked || server->left < 0 || server->next.period != 0 ||
+		     too_late(v, c->since) || !server_wake(server, c->since))) {
+		return false;
+	}
+	s->jobs += server->release != release;
+	s->wanted = c->since;
+	s->state = SCHED_READY;
+	s->event = job_event(server);
+	c->edf |= s->bit;
+	return true;
+}
+
+/* Whose timer is due wakes up. False: something else is due. */
+static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now)
+{
+	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
+		struct vcpu *v = slot_of(c, set);
+
+		if (now >= v->sched.event &&
+		    (v->sched.state != SCHED_BLOCKED || !quick_wake(c, v))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static NOINLINE struct vcpu *slow_job_done(struct vcpu *v)
+{
+	sched_job_done(v);
+	return NULL;
+}
+
+struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
+{
+	struct sched_core *c = &v->cpu->sched;
+	struct sched *s = &v->sched;
+	uint64_t ran = now - c->since;
+
+	if (UNLIKELY(c->current != v || c->guilty != NULL || c->inbox != 0 || now >= c->poll ||
+		     (has_server(v) && s->server.left <= (int64_t)ran))) {
+		return NULL;
+	}
+	(void)spend(v, ran);		/* there is more */
+	c->since = now;
+	if (now >= c->next && !quick_expire(c, now)) {
+		return NULL;
+	}
+	v = choose(c);
+	if (UNLIKELY(v == NULL || !is_clear(v))) {
+		return NULL;
+	}
+	look_again(c, turn_end(c, v));
+	return v;
+}
+
+struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now)
+{
+	struct sched_core *c = &v->cpu->sched;
+	uint32_t others = c->fair & ~v->sched.bit;
+	uint64_t ran = now - c->since;
+
+	if (UNLIKELY(has_server(v) || others == 0 || c->inbox != 0 || now >= c->next)) {
+		return slow_job_done(v);
+	}
+	(void)spend(v, ran);		/* there is more */
+	c->since = now;
+	v->sched.wanted = now;
+	v = give_way(c, v, others);
+	dispatch(c, v);
+	look_again(c, now + c->slice);
+	return is_clear(v) ? v : NULL;
+}
