@@ -47,8 +47,7 @@ LD_HV = $(CC_ARM) $(CFLAGS_HV) $(LTO) -static -nostdlib \
 else
 LD_HV = $(LD_ARM) $(LDFLAGS_ARM)
 endif
-HOT := arch/arm64/quick.c arch/arm64/switch.c arch/vgic_switch.c hv/sched.c hv/sched_quick.c \
-	hv/server.c
+HOT := arch/arm64/quick.c arch/arm64/switch.c arch/vgic_switch.c hv/sched_quick.c
 TAILS := trap_sched|trap_job_done|trap_irq_long|trap_call_long|irq_private
 DEP = -MMD -MP -MT $@ -MF $(@:=.d)
 
@@ -103,7 +102,8 @@ $(B)/arm64/%.S.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_HV) $(DEP) -c -o $@ $<
 
-$(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap)
+$(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
+	-fno-move-loop-invariants -fno-tree-forwprop)
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 

@@ -179,11 +179,6 @@ void policy_released(struct vcpu *v)
 	arch_vcpu_result(v, guest_ns(v, v->sched.server.release), v->sched.misses);
 }
 
-void policy_stolen(struct vcpu *v)
-{
-	__atomic_store_n(v->sched.page, ns_of_ticks(v->sched.stolen), __ATOMIC_RELAXED);
-}
-
 /* ---- Calls ---- */
 
 static enum kz_err set_realtime_info(struct vcpu *v, const uint64_t *x)

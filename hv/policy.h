@@ -23,9 +23,6 @@ void policy_event(struct vcpu *v, uint32_t what);
 /* The period that job_done waited for has begun: its results. Own core. */
 void policy_released(struct vcpu *v);
 
-/* sched.stolen grew: an unmodified guest's page says so (DEN0057). Own core. */
-void policy_stolen(struct vcpu *v);
-
 /*
  * A call of the vendor-specific hypervisor range or of paravirtualized time: x[0]
  * is the function, x[1] to x[3] arguments, and results. True: sched_next follows.

@@ -56,7 +56,7 @@ static void make_ready(struct vcpu *v)
 }
 
 /* Its budget is used up: nothing until the period ends, but its deadline is still watched. */
-static void make_throttled(struct vcpu *v)
+static COLD void make_throttled(struct vcpu *v)
 {
 	take_out(v);
 	v->sched.state = SCHED_THROTTLED;

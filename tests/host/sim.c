@@ -150,6 +150,8 @@ static void guest_serves(struct sim *sim, uint32_t i)
 	oracle_serve(&sim->oracle, i, budget, period, deadline);
 }
 
+static struct vcpu *quick_v;	/* who runs next, after a quick job_done */
+
 static void guest_acts(struct sim *sim, uint32_t i)
 {
 	struct sim_guest *g = &sim->guest[i];
@@ -163,7 +165,7 @@ static void guest_acts(struct sim *sim, uint32_t i)
 		guest_serves(sim, i);
 	}
 	if (act == SIM_DONE) {
-		sched_job_done(vcpu_of(i));
+		quick_v = sched_quick_job_done(vcpu_of(i), host.ticks);
 		oracle_done(&sim->oracle, i);
 		return;
 	}
@@ -332,6 +334,28 @@ static void handle(struct sim *sim, struct event e)
 	}
 }
 
+/* What the vectors do: the quick way, else sched_next. */
+static struct vcpu *leave_guest(void)
+{
+	struct percpu *cpu = &host.cpu[0];
+	struct vcpu *old = cpu->vcpu, *v = quick_v;
+
+	quick_v = NULL;
+	if (v == NULL && old != NULL && cpu->sched.current == old) {
+		v = sched_quick(old, host.ticks);
+	}
+	if (v == NULL) {
+		return sched_next(cpu);
+	}
+	if (v != old) {
+		(void)arch_vcpu_save(old);
+		cpu->vcpu = v;
+		arch_vcpu_load(v);
+	}
+	arch_timer_arm(cpu->sched.next);
+	return v;
+}
+
 /* sched_next, out of which it may sleep: NULL. */
 static struct vcpu *next(void)
 {
@@ -341,7 +365,7 @@ static struct vcpu *next(void)
 	host.leave = &here;
 	why = setjmp(here);
 	if (why == HOST_RETURNED) {
-		return sched_next(&host.cpu[0]);
+		return leave_guest();
 	}
 	SIM_CHECK(why == HOST_ASLEEP, "at %llu sched_next ends with %d",
 		  (unsigned long long)host.ticks, why);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/sched.c hv/server.c hv/policy.c hv/vm.c hv/console.c hv/console_in.c hv/print.c */
+/* link: hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c hv/vm.c */
+/* link: hv/console.c hv/console_in.c hv/print.c */
 /* link: hv/status.c hv/pl011.c */
 /* link: tests/host/arch_host.c tests/host/sim.c tests/host/sim_sets.c tests/host/sim_oracle.c */
 /* flags: -O2 -fno-sanitize=all */

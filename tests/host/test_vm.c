@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/vm.c hv/sched.c hv/server.c hv/policy.c hv/console.c hv/console_in.c hv/print.c */
-/* link: hv/status.c hv/pl011.c */
+/* link: hv/vm.c hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c */
+/* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
 /* link: tests/host/arch_host.c */
 /*
  * The life of VMs: start, memory, stop, restart and power of several vCPUs,
