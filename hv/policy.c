@@ -105,12 +105,6 @@ void sched_add(struct vcpu *v)
 		.deadline = ticks_of_ns(cfg->deadline_ns),
 	};
 	s->rate = ticks_fraction(KZ_WEIGHT_DEFAULT, cfg->weight != 0 ? cfg->weight : 1);
-	if (v->vm->cfg->stolen_ipa != 0) {
-		const struct kz_cfg_region *r = vm_ram_at(v->vm->cfg, v->vm->cfg->stolen_ipa);
-		struct kz_stolen_time *page = arch_ptr(pa(r->pa + v->vm->cfg->stolen_ipa - r->ipa));
-
-		s->page = &page[v->id].stolen_ns;
-	}
 	c->shared |= c->count > 1 || cfg->period_ns != 0;
 }
 
@@ -227,12 +221,22 @@ static enum kz_err info(const struct vcpu *v, uint64_t *x)
 	}
 }
 
-/* Where the vCPU's stolen time is, as a guest address; NOT_SUPPORTED is the same number. */
-static uint64_t stolen_time(const struct vcpu *v)
+/*
+ * Where the vCPU's stolen time is, as a guest address; from here on it is written
+ * there: who does not ask keeps the page. NOT_SUPPORTED is the same number.
+ */
+static uint64_t stolen_time(struct vcpu *v)
 {
-	uint64_t page = v->vm->cfg->stolen_ipa;
+	const struct kz_cfg_vm *cfg = v->vm->cfg;
+	const struct kz_cfg_region *r = vm_ram_at(cfg, cfg->stolen_ipa);
+	struct kz_stolen_time *page;
 
-	return page == 0 ? ~0ull : page + v->id * sizeof(struct kz_stolen_time);
+	if (cfg->stolen_ipa == 0 || r == NULL) {
+		return ~0ull;
+	}
+	page = arch_ptr(pa(r->pa + (cfg->stolen_ipa - r->ipa)));
+	v->sched.page = &page[v->id].stolen_ns;
+	return cfg->stolen_ipa + v->id * sizeof(*page);
 }
 
 bool policy_call(struct vcpu *v, uint64_t *x)

@@ -286,6 +286,7 @@ static COLD void retire(struct percpu *cpu, struct vcpu *v)
 	mask(v, false);
 	s->server = (struct server){ 0 };
 	s->notify = 0;
+	s->page = NULL;
 	if (cpu->sched.guilty == v) {
 		cpu->sched.guilty = NULL;
 	}

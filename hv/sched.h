@@ -48,7 +48,7 @@ struct sched {
 	uint64_t last_miss, last_overrun;
 	uint32_t notify;	/* KZ_NOTIFY_ bits that the guest asked for */
 	bool masked;		/* its lines wait for a budget */
-	uint64_t *page;		/* its stolen time, in ns; NULL: the VM has none */
+	uint64_t *page;		/* its stolen time, in ns; NULL: it has not asked */
 	uint64_t tick_ns;	/* ns of a tick, in 2^-32 */
 };
 
