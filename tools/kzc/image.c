@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* IMAGE: the hypervisor, the blob, the guests' bytes (include/kizami/blob.h has the picture). */
-#include <blob.h>
+#include "blob.h"
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
