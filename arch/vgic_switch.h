@@ -133,6 +133,11 @@ static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v)
 	    (g->bank.enabled & g->bank.hw) != (h->bank.enabled & h->bank.hw)) {
 		return false;
 	}
+	/* vgic_load may bring it back: with this, not with what it had the last time but one */
+	g->apr[0] = 0;
+	g->apr[1] = 0;
+	g->hcr_now = GIC_HCR_EN;
+	g->away_empty = ~0u;
 	g->vmcr = read_ich_vmcr_el2();
 	write_ich_vmcr_el2(h->vmcr);
 	return true;
