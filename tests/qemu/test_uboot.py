@@ -20,6 +20,6 @@ def test_booti():
         m.wait("prompt", lambda: m.screen.current()[1] == "=> ", 60)
         m.send(f"booti {LOADED_AT:#x} - ${{fdtcontroladdr}}\r")
         m.wait_line(None, r"Moving Image from 0x50000000 to 0x40200000", 30)
-        m.wait_line(machine.HV, r"board virt, GICv3, 3 VMs", 30)
+        m.wait_line(machine.HV, r"board virt, GICv3, 6 VMs", 30)
         assert m.wait_linux() == 2
         assert m.status()["vm"]["servo"]["state"] == "running"
