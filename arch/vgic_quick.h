@@ -18,29 +18,28 @@
  * had last time. A twin (hw) that fires again has left it: the guest's EOI ended
  * both. Of an SGI the list register must be empty. Own core.
  */
-static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint32_t intid, bool v3, bool hw,
-				    uint32_t source)
+static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool v3, bool hw,
+					   uint32_t source)
 {
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
 	struct vgic_cpu *g = &v->arch.vgic;
 	struct vgic_bank *b = &g->bank;
 	uint32_t bit = BIT(intid);
-	uint32_t i;
+	uint16_t ticket = spin_lock_inline(lock);
+	uint32_t i = b->lr[intid];
 
-	spin_lock_inline(lock);
-	i = b->lr[intid];
 	if (UNLIKELY((b->live & b->inlr & ~b->active & bit) == 0 || g->hcr != GIC_HCR_EN ||
 		     ((hw ? g->lr_hw : gic_quick_empty(v3)) >> i & 1) == 0 ||
 		     (!hw && (b->latch & bit) != 0))) {
-		spin_unlock(lock);
+		spin_unlock_inline(lock, ticket);
 		return false;
 	}
 	b->fresh &= ~bit;
 	if (!hw && !v3) {
 		g->lr_source[i] = (uint8_t)source;
 	}
-	gic_quick_lr(v3, i, intid, b->prio[intid], b->group1 >> intid & 1, hw, source);
-	spin_unlock(lock);
+	gic_quick_lr(v3, i, (uint32_t)intid, b->prio[intid], b->group1 >> intid & 1, hw, source);
+	spin_unlock_inline(lock, ticket);
 	return true;
 }
 
@@ -52,16 +51,17 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 {
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
 	struct vgic_bank *b = &t->arch.vgic.bank;
+	uint16_t ticket;
 
 	if ((v3 && (b->group1 >> intid & 1) == 0) || t->arch.kick == 0) {
 		return false;
 	}
-	spin_lock_inline(lock);
+	ticket = spin_lock_inline(lock);
 	b->latch |= BIT(intid);
 	if (!v3) {
 		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
 	}
-	spin_unlock(lock);
+	spin_unlock_inline(lock, ticket);
 	if ((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) & HAZARD_IRQ) == 0) {
 		gic_quick_call(v3, t->arch.kick);
 	}
@@ -112,10 +112,10 @@ static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
 	struct vgic_cpu *g = &v->arch.vgic;
 	struct vgic_bank *b = &g->bank;
+	uint16_t ticket = spin_lock_inline(lock);
 	bool done = false;
 	uint32_t set;
 
-	spin_lock_inline(lock);
 	set = b->latch & b->live & (BIT(GIC_SGIS) - 1);
 	if (LIKELY(!g->due && (set & (set - 1)) == 0 &&
 		   (b->inlr & ~b->active & set) != 0 && g->hcr == GIC_HCR_EN)) {
@@ -138,7 +138,7 @@ static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 			done = true;
 		}
 	}
-	spin_unlock(lock);
+	spin_unlock_inline(lock, ticket);
 	return done;
 }
 

@@ -12,7 +12,8 @@ struct spinlock {
 	uint32_t word;		/* owner in bits 15:0, next ticket in bits 31:16 */
 };
 
-static ALWAYS_INLINE void spin_lock_inline(struct spinlock *l)
+/* Returns what spin_unlock_inline wants to know. */
+static ALWAYS_INLINE uint16_t spin_lock_inline(struct spinlock *l)
 {
 	uint32_t w = __atomic_fetch_add(&l->word, 0x10000u, __ATOMIC_ACQUIRE);
 	uint16_t ticket = (uint16_t)(w >> 16);
@@ -21,12 +22,18 @@ static ALWAYS_INLINE void spin_lock_inline(struct spinlock *l)
 	while (UNLIKELY((uint16_t)w != ticket)) {
 		w = __atomic_load_n(&l->word, __ATOMIC_ACQUIRE);
 	}
+	return ticket;
+}
+
+static ALWAYS_INLINE void spin_unlock_inline(struct spinlock *l, uint16_t ticket)
+{
+	__atomic_store_n((uint16_t *)&l->word, (uint16_t)(ticket + 1), __ATOMIC_RELEASE);
 }
 
 /* The same where instructions are not counted. */
 static NOINLINE UNUSED void spin_lock(struct spinlock *l)
 {
-	spin_lock_inline(l);
+	(void)spin_lock_inline(l);
 }
 
 static inline bool spin_trylock(struct spinlock *l)
