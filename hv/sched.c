@@ -135,7 +135,7 @@ void sched_wake(struct vcpu *v)
 	charge(c, arch_ticks());	/* what it wanted before the next charge is not stolen */
 	s->wanted = c->since;
 	if (!has_server(v)) {
-		wake_fair(c, v);
+		(void)wake_fair(c, v);
 	} else if (!too_late(v, c->since) && server_wake(&s->server, c->since)) {
 		s->jobs += s->server.release != release;
 		mask(v, false);
@@ -310,7 +310,7 @@ static COLD void start(struct vcpu *v)
 		server_release(&s->server, s->wanted);
 		begin_job(v);
 	} else {
-		place(v);
+		(void)place(&v->cpu->sched, v);
 		make_ready(v);
 	}
 }

@@ -47,42 +47,45 @@ static ALWAYS_INLINE bool spend(struct vcpu *v, uint64_t ticks)
 	return LIKELY(s->server.left > 0);
 }
 
-/* Nobody who is ready is behind it. Bound: SCHED_SLOTS. */
-static inline void raise_vmin(struct sched_core *c)
+/* Who without a server is furthest behind, or NULL. Bound: SCHED_SLOTS. */
+static ALWAYS_INLINE struct vcpu *hindmost(struct sched_core *c)
 {
-	uint64_t least = c->vmin;
-	bool first = true;
+	uint32_t set = c->fair;
+	struct vcpu *best;
 
-	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
-		uint64_t vtime = slot_of(c, set)->sched.vtime;
+	if (set == 0) {
+		return NULL;
+	}
+	best = slot_of(c, set);
+	while (UNLIKELY((set &= set - 1) != 0)) {
+		struct vcpu *v = slot_of(c, set);
 
-		if (first || (int64_t)(vtime - least) < 0) {
-			least = vtime;
-			first = false;
+		if ((int64_t)(v->sched.vtime - best->sched.vtime) < 0) {
+			best = v;
 		}
 	}
-	if ((int64_t)(least - c->vmin) > 0) {
-		c->vmin = least;
+	if ((int64_t)(best->sched.vtime - c->vmin) > 0) {
+		c->vmin = best->sched.vtime;
 	}
+	return best;
 }
 
 /*
  * A sleeper is at most two slices ahead of the others, and eight behind. A hog that
  * was alone was not looked at for as long as it was; the caller has charged it.
+ * Returns who is furthest behind, v included.
  */
-static inline void place(struct vcpu *v)
+static ALWAYS_INLINE struct vcpu *place(struct sched_core *c, struct vcpu *v)
 {
-	struct sched_core *c = &v->cpu->sched;
-	int64_t ahead;
-
-	raise_vmin(c);
-	ahead = (int64_t)(v->sched.vtime - c->vmin);
+	struct vcpu *best = hindmost(c);
+	int64_t ahead = (int64_t)(v->sched.vtime - c->vmin);
 
 	if (ahead < -2 * vslice(c)) {
 		v->sched.vtime = c->vmin - 2 * (uint64_t)vslice(c);
 	} else if (ahead > 8 * vslice(c)) {
 		v->sched.vtime = c->vmin + 8 * (uint64_t)vslice(c);
 	}
+	return best == NULL || (int64_t)(v->sched.vtime - best->sched.vtime) < 0 ? v : best;
 }
 
 /* Who executes without a server goes on only if nobody is behind it. */
@@ -96,16 +99,18 @@ static inline void end_turn(struct sched_core *c)
 	}
 }
 
-/* v, which has no server, waits no more. */
-static ALWAYS_INLINE void wake_fair(struct sched_core *c, struct vcpu *v)
+/* v, which has no server, waits no more. Returns who without a server is furthest behind. */
+static ALWAYS_INLINE struct vcpu *wake_fair(struct sched_core *c, struct vcpu *v)
 {
+	struct vcpu *best = place(c, v);
+
 	v->sched.wanted = c->since;
-	place(v);
 	v->sched.state = SCHED_READY;
 	v->sched.event = NEVER;
 	c->timed &= ~v->sched.bit;
 	c->fair |= v->sched.bit;
 	end_turn(c);
+	return best;
 }
 
 /* Its period is not over, but its deadline is too near to be kept. */
@@ -162,18 +167,8 @@ static ALWAYS_INLINE struct vcpu *pick_edf(const struct sched_core *c)
 /* Who is furthest behind; the current one goes on until another is a slice behind it. */
 static ALWAYS_INLINE struct vcpu *pick_fair(struct sched_core *c)
 {
-	struct vcpu *best = slot_of(c, c->fair);
+	struct vcpu *best = hindmost(c);
 
-	for (uint32_t set = c->fair; set != 0; set &= set - 1) {
-		struct vcpu *v = slot_of(c, set);
-
-		if ((int64_t)(v->sched.vtime - best->sched.vtime) < 0) {
-			best = v;
-		}
-	}
-	if ((int64_t)(best->sched.vtime - c->vmin) > 0) {
-		c->vmin = best->sched.vtime;
-	}
 	if (c->current != NULL && (c->fair & c->current->sched.bit) != 0 &&
 	    (int64_t)(c->current->sched.vtime - best->sched.vtime) < vslice(c)) {
 		best = c->current;
@@ -196,7 +191,7 @@ static ALWAYS_INLINE void dispatch(struct sched_core *c, struct vcpu *v)
 static ALWAYS_INLINE struct vcpu *choose(struct sched_core *c)
 {
 	struct vcpu *old = c->current;
-	struct vcpu *v = c->edf != 0 ? pick_edf(c) : c->fair != 0 ? pick_fair(c) : NULL;
+	struct vcpu *v = c->edf != 0 ? pick_edf(c) : pick_fair(c);
 
 	if (v != old) {
 		if (old != NULL) {

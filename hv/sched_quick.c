@@ -14,17 +14,13 @@ static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
 	return LIKELY(v->state == VCPU_RUNNING) && LIKELY(v->hazard == 0);
 }
 
-/* v, which waits, wakes up; false: that is not done here. */
-static ALWAYS_INLINE bool quick_wake(struct sched_core *c, struct vcpu *v)
+/* v, which waits and has a server, wakes up; false: that is not done here. */
+static ALWAYS_INLINE bool quick_wake_server(struct sched_core *c, struct vcpu *v)
 {
 	struct sched *s = &v->sched;
 	struct server *server = &s->server;
 	uint64_t release = server->release;
 
-	if (!has_server(v)) {
-		wake_fair(c, v);
-		return true;
-	}
 	/* With nothing overdrawn a new period has a budget: false means that nothing began. */
 	if (UNLIKELY(s->masked || server->left < 0 || server->next.period != 0 ||
 		     too_late(v, c->since) || !server_wake(server, c->since))) {
@@ -38,14 +34,24 @@ static ALWAYS_INLINE bool quick_wake(struct sched_core *c, struct vcpu *v)
 	return true;
 }
 
-/* Whose timer is due wakes up. False: something else is due. */
-static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now)
+/*
+ * Whose timer is due wakes up; *first: who without a server is furthest behind then, if one of
+ * them did. False: something else is due.
+ */
+static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now, struct vcpu **first)
 {
 	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
 		struct vcpu *v = slot_of(c, set);
 
-		if (now >= v->sched.event &&
-		    (v->sched.state != SCHED_BLOCKED || !quick_wake(c, v))) {
+		if (now < v->sched.event) {
+			continue;
+		}
+		if (UNLIKELY(v->sched.state != SCHED_BLOCKED)) {
+			return false;
+		}
+		if (!has_server(v)) {
+			*first = wake_fair(c, v);
+		} else if (!quick_wake_server(c, v)) {
 			return false;
 		}
 	}
@@ -62,6 +68,7 @@ struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
 {
 	struct sched_core *c = &v->cpu->sched;
 	struct sched *s = &v->sched;
+	struct vcpu *first = NULL;
 	uint64_t ran = now - c->since;
 
 	if (UNLIKELY(c->current != v || c->guilty != NULL || c->inbox != 0 || now >= c->poll ||
@@ -70,10 +77,15 @@ struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
 	}
 	(void)spend(v, ran);		/* there is more */
 	c->since = now;
-	if (now >= c->next && !quick_expire(c, now)) {
+	if (now >= c->next && !quick_expire(c, now, &first)) {
 		return NULL;
 	}
-	v = choose(c);
+	if (first != NULL && c->edf == 0) {
+		v = first;		/* as choose would, who has nothing to compare it with */
+		dispatch(c, v);
+	} else {
+		v = choose(c);
+	}
 	if (UNLIKELY(v == NULL || !is_clear(v))) {
 		return NULL;
 	}
