@@ -62,16 +62,34 @@ static ALWAYS_INLINE uint32_t gic_quick_empty(bool v3)
 /* Without a jump table; i < GIC_LRS_MAX. */
 static ALWAYS_INLINE void gic_quick_lr_v3(uint32_t i, uint64_t v)
 {
-	if ((i & 2) == 0) {
-		if ((i & 1) == 0) {
-			write_ich_lr0_el2(v);
+	if ((i & 2) != 0) {
+		if ((i & 1) != 0) {
+			write_ich_lr3_el2(v);
 		} else {
-			write_ich_lr1_el2(v);
+			write_ich_lr2_el2(v);
 		}
-	} else if ((i & 1) == 0) {
-		write_ich_lr2_el2(v);
+	} else if ((i & 1) != 0) {
+		write_ich_lr1_el2(v);
 	} else {
-		write_ich_lr3_el2(v);
+		write_ich_lr0_el2(v);
+	}
+}
+
+/* List register i, as it is. */
+static ALWAYS_INLINE uint64_t gic_quick_lr_get(bool v3, uint32_t i)
+{
+	return !v3 ? mmio_read32(gic.gich + GICH_LR + 4 * i) :
+	       i == 0 ? read_ich_lr0_el2() :
+	       i == 1 ? read_ich_lr1_el2() :
+	       i == 2 ? read_ich_lr2_el2() : read_ich_lr3_el2();
+}
+
+static ALWAYS_INLINE void gic_quick_lr_set(bool v3, uint32_t i, uint64_t v)
+{
+	if (v3) {
+		gic_quick_lr_v3(i, v);
+	} else {
+		mmio_write32(gic.gich + GICH_LR + 4 * i, (uint32_t)v);
 	}
 }
 
@@ -82,12 +100,11 @@ static ALWAYS_INLINE void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint
 	if (v3) {
 		uint64_t v = BIT64(62) | (uint64_t)group1 << 60 | (uint64_t)prio << 48 | intid;
 
-		gic_quick_lr_v3(i, hw ? v | BIT64(61) | (uint64_t)intid << 32 : v);
+		gic_quick_lr_set(v3, i, hw ? v | BIT64(61) | (uint64_t)intid << 32 : v);
 	} else {
 		uint32_t v = BIT(28) | (uint32_t)group1 << 30 | prio >> 3 << 23 | intid;
 
-		mmio_write32(gic.gich + GICH_LR + i * 4,
-			     hw ? v | BIT(31) | intid << 10 : v | source << 10);
+		gic_quick_lr_set(v3, i, hw ? v | BIT(31) | intid << 10 : v | source << 10);
 	}
 }
 

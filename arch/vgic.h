@@ -25,15 +25,15 @@ struct vcpu;
 /* 32 INTIDs, one bit each. */
 struct vgic_bank {
 	uint32_t enabled;	/* as the guest set it */
+	uint32_t hw;		/* has a physical twin of the same number */
 	uint32_t group1;
 	uint32_t live;		/* enabled, and its group is enabled in GICD_CTLR */
-	uint32_t edge;		/* configuration: else level-sensitive */
-	uint32_t latch;		/* pending by an edge, by software, or by held */
-	uint32_t line;		/* level of an emulated device's line */
 	uint32_t active;	/* active, and not in a list register */
 	uint32_t inlr;		/* in a list register of the vCPU that it went to */
-	uint32_t hw;		/* has a physical twin of the same number */
 	uint32_t held;		/* the twin is active: acknowledged by us, not ended by the guest */
+	uint32_t latch;		/* pending by an edge, by software, or by held */
+	uint32_t edge;		/* configuration: else level-sensitive */
+	uint32_t line;		/* level of an emulated device's line */
 	/* Orders to the vCPU in whose list register it is. */
 	uint32_t drop_pending, drop_active, make_active;
 	/* What other vCPUs know of inlr: answered, the answer: active, else pending; asked. */
@@ -46,11 +46,11 @@ struct vgic_bank {
 
 /* Of one vCPU. All but hcr is under vgic.lock. */
 struct vgic_cpu {
+	uint32_t hcr;		/* GIC_HCR_ bits in force */
 	uint32_t lr_used;	/* list registers that hold something, as far as we know */
+	uint32_t lr_eoi;	/* of these: its EOI wants us */
 	uint32_t lr_hw;		/* of these: with the HW bit */
 	uint32_t lr_level;	/* of these: pending for a line that is high, and nothing else */
-	uint32_t lr_eoi;	/* of these: its EOI wants us */
-	uint32_t hcr;		/* GIC_HCR_ bits in force */
 	bool due;		/* more changed than an SGI that was latched */
 	uint16_t lr_intid[VGIC_LRS];
 	uint8_t lr_source[VGIC_LRS];	/* GICv2 SGI */
@@ -60,6 +60,7 @@ struct vgic_cpu {
 	uint64_t lr[VGIC_LRS];	/* of lr_used */
 	uint64_t vmcr, apr[2], hcr_now;
 	uint32_t away_empty;	/* list registers that were empty */
+	bool plain;		/* all were, vmcr is all that counts (vgic_switch.h) */
 };
 
 struct vgic {
@@ -123,8 +124,6 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
 
 /* ---- On a core that several share ---- */
 
-/* Its private twin `intid` is due, as it comes back: delivered, if it is not yet. Own core. */
-void vgic_load_irq(struct vcpu *v, uint32_t intid);
 /* As vgic_is_pending, in the cheapest way that will do. Own core. */
 bool vgic_has_work(struct vcpu *v);
 /* The physical SPI is the VM's. Boot core, once. */

@@ -1,38 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts on a core that several vCPUs share: those that come while another
- * executes, and what is due when a vCPU comes back.
+ * Interrupts on a core that several vCPUs share: those that a vCPU has as it waits,
+ * and those that come while another executes.
  */
 #include <gic_quick.h>
 #include "arch.h"
 #include "vgic.h"
-#include "vgic_quick.h"
-#include "vgic_switch.h"
-
-void vgic_load_irq(struct vcpu *v, uint32_t intid)
-{
-	struct vgic_bank *b = &v->arch.vgic.bank;
-	uint32_t bit = BIT(intid);
-	bool v3 = gic.v3;
-
-	if ((b->enabled & b->hw & bit) == 0 || intid == 0) {
-		return;
-	}
-	if ((b->held & bit) != 0 && ((b->latch & bit) != 0 || (b->inlr & bit) == 0 ||
-	    (gic_quick_empty(v3) >> b->lr[intid] & 1) == 0)) {
-		return;			/* it has fired, and the guest has not ended it */
-	}
-	twins(v, GICD_ISACTIVER, bit);
-	if (!vgic_quick_again(v, intid, v3, true, 0)) {
-		vgic_hw_irq(v, intid);
-	}
-}
 
 bool vgic_has_work(struct vcpu *v)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 
-	if (g->due || g->hcr != GIC_HCR_EN) {
+	if (g->due || g->hcr != GIC_HCR_EN || (g->lr_used & g->lr_eoi) != 0) {
 		return vgic_is_pending(v);
 	}
 	/* Bound: the list registers. */

@@ -12,15 +12,16 @@ struct vcpu;
 
 /* What of a vCPU is in the core's registers while it is loaded, and here else. */
 struct arch_away {
-	uint64_t regs[27];		/* as in switch.S */
-	uint64_t vttbr_el2;
+	uint64_t regs[22];		/* as in switch.S */
 	uint64_t cntv_ctl_el0, cntv_cval_el0, cntp_ctl_el0, cntp_cval_el0;
-	uint64_t vmpidr_el2, cntvoff_el2;	/* constant */
+	uint64_t hcr_el2;
+	uint64_t vttbr_el2, vmpidr_el2, cntvoff_el2;	/* constant */
+	uint64_t amair_el1, afsr0_el1, afsr1_el1, mdscr_el1;	/* if percpu.rare */
 	_Alignas(16) uint64_t fp[66];	/* v0 to v31, FPCR, FPSR; of a vCPU that is not percpu.fp */
 };
 
-_Static_assert(__builtin_offsetof(struct arch_away, cntv_ctl_el0) == 28 * 8, "switch.S");
-_Static_assert(__builtin_offsetof(struct arch_away, vmpidr_el2) == 32 * 8, "switch.S");
+_Static_assert(__builtin_offsetof(struct arch_away, cntv_ctl_el0) == 22 * 8, "switch.S");
+_Static_assert(__builtin_offsetof(struct arch_away, cntvoff_el2) == 29 * 8, "switch.S");
 
 /*
  * While the guest runs, SP_EL2 points at its struct vcpu, which begins with
@@ -46,7 +47,12 @@ struct arch_vm {
 
 struct arch_percpu {
 	struct vcpu *fp;		/* whose FP registers the core has */
-	bool fp_trap;			/* CPTR_EL2.TFP */
+	/*
+	 * There is more to switch than usual: GICv2, or registers that hardly anybody has or
+	 * uses. This core keeps what is written to AMAIR_EL1, AFSR0_EL1 or AFSR1_EL1, or a guest
+	 * has set MDSCR_EL1.
+	 */
+	bool rare;
 	uint32_t ppis;			/* guests' PPIs that are on while no vCPU is loaded */
 };
 

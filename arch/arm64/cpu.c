@@ -159,6 +159,6 @@ uint64_t arch_ticks_hz(void)
 void arch_timer_arm(uint64_t ticks)
 {
 	write_cnthp_cval_el2(ticks);
-	write_cnthp_ctl_el2(ticks != NEVER);	/* ENABLE (D19.12.2) */
+	write_cnthp_ctl_el2(1);		/* ENABLE (D19.12.2); NEVER is beyond a machine's life */
 	isb();			/* the line as it will be before the core sleeps, or polls it */
 }

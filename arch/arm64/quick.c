@@ -104,13 +104,10 @@ struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
 	return trap_sync_long(v, esr);
 }
 
-/* Our timer: a level, until sched_next sets it anew. Or another without a quick way. */
-static NOINLINE struct vcpu *irq_private(struct vcpu *v, uint64_t iar)
+/* Our timer: a level, until vcpu_switch or sched_next sets it anew. */
+static ALWAYS_INLINE struct vcpu *own_timer(struct vcpu *v, uint64_t iar, bool v3)
 {
-	if (UNLIKELY(((uint32_t)iar & INTID) != gic.htimer)) {
-		return trap_irq_long(v, (uint32_t)iar);
-	}
-	gic_quick_dir(gic.v3, iar);
+	gic_quick_dir(v3, iar);
 	v->exits[EXIT_KICK]++;
 	return trap_sched(v);
 }
@@ -119,18 +116,21 @@ static NOINLINE struct vcpu *irq_private(struct vcpu *v, uint64_t iar)
 static ALWAYS_INLINE struct vcpu *irq(struct vcpu *v, bool v3)
 {
 	uint64_t iar = gic_quick_ack(v3);
-	uint32_t intid = (uint32_t)iar & INTID;
+	uint64_t intid = iar & INTID;
 
 	if (LIKELY(intid - GIC_SGIS < GIC_PRIVATE - GIC_SGIS)) {
 		gic_quick_eoi(v3, iar);
+		if (intid == gic.htimer) {
+			return own_timer(v, iar, v3);
+		}
 		if (LIKELY(vgic_quick_again(v, intid, v3, true, 0))) {
 			v->exits[EXIT_IRQ]++;
 			return trap_finish(v);
 		}
-		return irq_private(v, iar);
+		return trap_irq_long(v, (uint32_t)iar);
 	}
 	if (intid >= GIC_SPURIOUS) {
-		return trap_irq_long(v, intid);
+		return trap_irq_long(v, (uint32_t)intid);
 	}
 	gic_quick_eoi(v3, iar);
 	if (intid == GIC_SGI_KICK) {

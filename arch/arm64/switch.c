@@ -22,12 +22,38 @@ static inline uint64_t fires(uint64_t ctl, uint64_t cval)
 	return (ctl & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE ? cval : NEVER;
 }
 
+/* The guest's use of FP registers traps. */
+static void fp_trap(bool on)
+{
+	write_cptr_el2((read_cptr_el2() & ~CPTR_TFP) | (on ? CPTR_TFP : 0));
+}
+
+/* Registers of v that its core has only if it is a rare one, or a guest is debugged. */
+static COLD void rare_save(struct vcpu *v)
+{
+	v->away.amair_el1 = read_amair_el1();
+	v->away.afsr0_el1 = read_afsr0_el1();
+	v->away.afsr1_el1 = read_afsr1_el1();
+	v->away.mdscr_el1 = read_mdscr_el1();
+}
+
+static COLD void rare_load(const struct vcpu *v)
+{
+	write_amair_el1(v->away.amair_el1);
+	write_afsr0_el1(v->away.afsr0_el1);
+	write_afsr1_el1(v->away.afsr1_el1);
+	write_mdscr_el1(v->away.mdscr_el1);
+}
+
 uint64_t arch_vcpu_save(struct vcpu *v)
 {
 	struct arch_away *r = &v->away;
 	uint64_t virt;
 
 	el1_switch(v, r->regs, NULL);
+	if (v->cpu->arch.rare) {
+		rare_save(v);
+	}
 	vgic_save(v);
 	if (v->sched.state != SCHED_BLOCKED) {
 		return NEVER;
@@ -37,59 +63,40 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 		       fires(r->cntp_ctl_el0, r->cntp_cval_el0));
 }
 
-static ALWAYS_INLINE void load_timer(struct vcpu *v, uint32_t intid)
-{
-	if (UNLIKELY(!vgic_load_again(v, intid))) {
-		vgic_load_irq(v, intid);
-	}
-}
-
-/* A timer of v that is due already is delivered at once: its line would cost an exit. */
-static NOINLINE void load_timers(struct vcpu *v)
+/* Its virtual timer is due already: its line would cost another exit. */
+static ALWAYS_INLINE bool timer_due(const struct vcpu *v, uint64_t now)
 {
 	const struct arch_away *r = &v->away;
-	uint64_t now = v->cpu->sched.since;
 
-	if (fires(r->cntv_ctl_el0, r->cntv_cval_el0) <= now - r->cntvoff_el2) {
-		load_timer(v, gic.vtimer);
-	}
-	if (UNLIKELY(fires(r->cntp_ctl_el0, r->cntp_cval_el0) <= now)) {
-		vgic_load_irq(v, gic.ptimer);
-	}
-}
-
-static ALWAYS_INLINE bool any_timer(const struct vcpu *v)
-{
-	return ((v->away.cntv_ctl_el0 | v->away.cntp_ctl_el0) & TIMER_ENABLE) != 0;
+	return (r->cntv_ctl_el0 & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE &&
+	       r->cntv_cval_el0 <= now - r->cntvoff_el2;
 }
 
 void arch_vcpu_load(struct vcpu *v)
 {
 	el1_load(v, v->away.regs);
-	if (v->cpu->arch.fp_trap != (v->cpu->arch.fp != v)) {
-		fp_trap(v->cpu, v->cpu->arch.fp != v);
+	if (v->cpu->arch.rare) {
+		rare_load(v);
 	}
+	fp_trap(v->cpu->arch.fp != v);
 	vgic_load(v);
-	if (any_timer(v)) {
-		load_timers(v);
+	if (timer_due(v, v->cpu->sched.since)) {
+		vgic_load_irq(v, gic.vtimer);
 	}
 }
 
-/* With list registers in use, or private interrupts that differ. */
-static NOINLINE struct vcpu *switch_gic(struct vcpu *v, struct vcpu *old)
+static NOINLINE struct vcpu *switch_timer(struct vcpu *v, struct vcpu *old)
 {
-	vgic_save(old);
-	vgic_load(v);
-	if (any_timer(v)) {
-		load_timers(v);
-	}
+	vgic_load_irq(v, gic.vtimer);
 	return el1_switch(v, old->away.regs, v->away.regs);
 }
 
-static NOINLINE struct vcpu *switch_timers(struct vcpu *v, struct vcpu *old)
+/* All that is left to do, if that is more than the usual. */
+static NOINLINE struct vcpu *switch_long(struct vcpu *v, struct vcpu *old)
 {
-	load_timers(v);
-	return el1_switch(v, old->away.regs, v->away.regs);
+	(void)arch_vcpu_save(old);
+	arch_vcpu_load(v);
+	return v;
 }
 
 /*
@@ -103,7 +110,6 @@ static ALWAYS_INLINE void switch_fp(struct percpu *cpu, const struct vcpu *v,
 
 	if (fp == old || fp == v) {
 		write_cptr_el2(read_cptr_el2() ^ CPTR_TFP);
-		cpu->arch.fp_trap = fp == old;
 	}
 }
 
@@ -112,37 +118,28 @@ struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old)
 	struct percpu *cpu = v->cpu;
 
 	write_cnthp_cval_el2(cpu->sched.next);		/* NEVER: longer than machines last */
-	write_cnthp_ctl_el2(TIMER_ENABLE);
 	if (v == old) {
 		return v;
 	}
 	cpu->vcpu = v;
-	switch_fp(cpu, v, old);
-	if (UNLIKELY(!vgic_switch(old, v))) {
-		return switch_gic(v, old);
+	if (UNLIKELY(cpu->arch.rare) || !vgic_switch(old, v)) {
+		return switch_long(v, old);
 	}
-	if (UNLIKELY(any_timer(v))) {
-		return switch_timers(v, old);
+	switch_fp(cpu, v, old);
+	if (UNLIKELY(timer_due(v, cpu->sched.since))) {
+		return switch_timer(v, old);
 	}
 	return el1_switch(v, old->away.regs, v->away.regs);
 }
 
 /* ---- FP registers: they move when somebody uses them ---- */
 
-void fp_trap(struct percpu *cpu, bool on)
-{
-	uint64_t cptr = read_cptr_el2();
-
-	write_cptr_el2(on ? cptr | CPTR_TFP : cptr & ~CPTR_TFP);
-	cpu->arch.fp_trap = on;
-}
-
 void fp_release(struct vcpu *v)
 {
 	struct percpu *cpu = v->cpu;
 	struct vcpu *owner = cpu->arch.fp;
 
-	fp_trap(cpu, false);
+	fp_trap(false);
 	isb();			/* the trap is off before the registers move */
 	if (owner != NULL && owner != v) {
 		fp_save(owner->away.fp);

@@ -95,6 +95,7 @@ static bool debug_access(struct vcpu *v, uint32_t iss)
 	if ((iss & 1) == 0) {
 		if (reg == ISS_MDSCR) {
 			write_mdscr_el1(v->arch.x[rt]);
+			v->cpu->arch.rare |= v->arch.x[rt] != 0;
 		}
 		return true;
 	}
@@ -277,7 +278,7 @@ static enum exit_class own_irq(uint32_t iar, uint32_t intid)
 
 	gic_dir(iar);
 	if (intid == m->htimer_intid) {
-		write_cnthp_ctl_el2(0);		/* the line is a level; sched_next follows */
+		write_cnthp_ctl_el2(0);		/* the line is a level; arch_timer_arm follows */
 	} else if (intid == m->uart_intid) {
 		hv_uart_irq();
 	} else if (intid == m->maint_intid) {
@@ -322,7 +323,7 @@ struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
 		vgic_hw_irq(t, intid);
 		return trap_sched(v);
 	}
-	if (intid == machine.cfg->machine.htimer_intid || intid == GIC_SGI_SCHED) {
+	if (intid == GIC_SGI_SCHED) {
 		v->exits[EXIT_KICK]++;
 		(void)own_irq(iar, intid);
 		return trap_sched(v);

@@ -22,8 +22,7 @@ struct vcpu *trap_kick_long(struct vcpu *v);
 /* vcpu.c: on a shared core the WFI of v, which is loaded, is ours. */
 void vcpu_share(const struct vcpu *v);
 
-/* switch.c: CPTR_EL2.TFP; the core's FP registers are v's from here on, or as it left them. */
-void fp_trap(struct percpu *cpu, bool on);
+/* switch.c: the core's FP registers are v's from here on, whatever they hold; as it left them. */
 void fp_release(struct vcpu *v);
 void fp_take(struct vcpu *v);
 

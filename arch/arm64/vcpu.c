@@ -77,7 +77,6 @@ static void reset_el1(void)
 	write_ttbr1_el1(0);
 	write_tcr_el1(0);
 	write_mair_el1(0);
-	write_amair_el1(0);
 	write_vbar_el1(0);
 	write_contextidr_el1(0);
 	write_tpidr_el0(0);
@@ -87,13 +86,24 @@ static void reset_el1(void)
 	write_spsr_el1(0);
 	write_esr_el1(0);
 	write_far_el1(0);
-	write_afsr0_el1(0);
-	write_afsr1_el1(0);
 	write_par_el1(0);
 	write_csselr_el1(0);
 	write_sp_el0(0);
 	write_sp_el1(0);
 	write_cntkctl_el1(0);
+}
+
+/* Are they registers at all? On most cores they are 0 (DDI 0487 D19.2: implementation defined). */
+static void reset_rare(struct percpu *cpu)
+{
+	write_amair_el1(~0ull);
+	write_afsr0_el1(~0ull);
+	write_afsr1_el1(~0ull);
+	isb();			/* what is read is what was kept */
+	cpu->arch.rare |= !gic.v3 || (read_amair_el1() | read_afsr0_el1() | read_afsr1_el1()) != 0;
+	write_amair_el1(0);
+	write_afsr0_el1(0);
+	write_afsr1_el1(0);
 }
 
 static void reset_timers(void)
@@ -211,6 +221,7 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 	reset_timers();
 	reset_el2(v);
 	reset_el1();
+	reset_rare(v->cpu);
 	reset_debug();
 	reset_gic(v);
 	fp_release(v);
