@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rt_demand.h"
 
-#define ONE 62u /* fractions are of 2^62 */
-
 static bool fits(const struct rt_set *s)
 {
 	uint64_t below = 0;
@@ -49,19 +47,15 @@ bool rt_dense(const struct rt_set *s)
 	return rt_over(num, den, s->count + 2) <= 0;
 }
 
-/* The largest c of task i, from 1 to `most`, with which the set fits; 0: none. */
-static uint64_t largest(const struct rt_set *s, unsigned i, uint64_t most)
+/* The largest value of a field of the set, from `good` to below `bad`, with which it fits. */
+static uint64_t largest(const struct rt_set *trial, uint64_t *field, uint64_t good, uint64_t bad)
 {
-	struct rt_set trial = *s;
-	uint64_t good = 0;
-	uint64_t bad = most + 1;
-
 	while (bad - good > 1) {
-		trial.task[i].c = good + (bad - good) / 2;
-		if (fits(&trial)) {
-			good = trial.task[i].c;
+		*field = good + (bad - good) / 2;
+		if (fits(trial)) {
+			good = *field;
 		} else {
-			bad = trial.task[i].c;
+			bad = *field;
 		}
 	}
 	return good;
@@ -69,12 +63,16 @@ static uint64_t largest(const struct rt_set *s, unsigned i, uint64_t most)
 
 uint64_t rt_slack(const struct rt_set *s, unsigned i)
 {
-	return fits(s) ? largest(s, i, s->task[i].d) - s->task[i].c : 0;
+	struct rt_set trial = *s;
+	const struct rt_task *k = &s->task[i];
+
+	return fits(s) ? largest(&trial, &trial.task[i].c, k->c, k->d + 1) - k->c : 0;
 }
 
 uint64_t rt_cut(const struct rt_set *s, unsigned i)
 {
-	uint64_t good = largest(s, i, s->task[i].c);
+	struct rt_set trial = *s;
+	uint64_t good = largest(&trial, &trial.task[i].c, 0, s->task[i].c + 1);
 
 	return (good == 0) ? RT_NEVER : s->task[i].c - good;
 }
@@ -82,32 +80,21 @@ uint64_t rt_cut(const struct rt_set *s, unsigned i)
 uint64_t rt_spare(const struct rt_set *s)
 {
 	struct rt_set trial = *s;
-	uint64_t good = 0;
-	uint64_t bad = RT_TIME_MAX;
+	uint64_t shortest = RT_TIME_MAX;
 
 	if (!fits(s) || (s->count == 0)) {
 		return 0;
 	}
 	for (unsigned i = 0; i < s->count; i++) {
-		bad = (s->task[i].d < bad) ? s->task[i].d : bad;
+		shortest = (s->task[i].d < shortest) ? s->task[i].d : shortest;
 	}
-	while (bad - good > 1) {
-		uint64_t mid = good + (bad - good) / 2;
-
-		trial.block = s->block + mid;
-		if (fits(&trial)) {
-			good = mid;
-		} else {
-			bad = mid;
-		}
-	}
-	return good;
+	return largest(&trial, &trial.block, s->block, s->block + shortest) - s->block;
 }
 
 uint64_t rt_wait(const struct rt_set *s, bool waits)
 {
 	struct rt_set alone = *s;
-	u128 left = (u128)1 << ONE;
+	u128 left = (u128)1 << RT_ONE;
 	uint64_t longest;
 
 	if (!demand_valid(s)) {
@@ -122,14 +109,14 @@ uint64_t rt_wait(const struct rt_set *s, bool waits)
 		return (longest == 0) ? RT_NEVER : longest;
 	}
 	for (unsigned i = 0; i < s->count; i++) {
-		u128 u = ((u128)s->task[i].c << ONE) / s->task[i].t + 1;
+		u128 u = ((u128)s->task[i].c << RT_ONE) / s->task[i].t + 1;
 
 		if (u >= left) {
 			return RT_NEVER;
 		}
 		left -= u;
 	}
-	return demand_clip((demand_requests(&alone, 0) << ONE) / left + 1);
+	return demand_clip((demand_requests(&alone, 0) << RT_ONE) / left + 1);
 }
 
 uint64_t rt_switches(const struct rt_set *s, unsigned i)
