@@ -26,11 +26,21 @@ struct rt_result rt_test(const struct rt_set *s)
 	return r;
 }
 
+/* The shortest deadline. */
+static uint64_t shortest(const struct rt_set *s)
+{
+	uint64_t d = RT_TIME_MAX;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		d = (s->task[i].d < d) ? s->task[i].d : d;
+	}
+	return d;
+}
+
 bool rt_dense(const struct rt_set *s)
 {
 	uint64_t num[RT_TASKS_MAX + 2];
 	uint64_t den[RT_TASKS_MAX + 2];
-	uint64_t first = RT_TIME_MAX;
 
 	if (!demand_valid(s)) {
 		return false;
@@ -38,13 +48,32 @@ bool rt_dense(const struct rt_set *s)
 	for (unsigned i = 0; i < s->count; i++) {
 		num[i] = s->task[i].c;
 		den[i] = s->task[i].d;
-		first = (s->task[i].d < first) ? s->task[i].d : first;
 	}
 	num[s->count] = s->reserve_ppm;
 	den[s->count] = RT_MILLION;
 	num[s->count + 1] = s->count * s->over + s->block;
-	den[s->count + 1] = first;
+	den[s->count + 1] = shortest(s);
 	return rt_over(num, den, s->count + 2) <= 0;
+}
+
+/*
+ * It is masked / (1 - sum of c / d), masked being what all of them may be kept by. What one asks
+ * for is only granted as long as that leaves 1 - sum >= reserve + masked / (shortest deadline).
+ */
+uint64_t rt_guard(const struct rt_set *s, unsigned servers)
+{
+	u128 masked = (u128)servers * s->over + s->block;
+	u128 rest = (u128)1 << RT_ONE;
+
+	if (masked == 0) {
+		return 0;
+	}
+	if (servers > 1) {
+		rest = (rest * s->reserve_ppm) / RT_MILLION + (masked << RT_ONE) / shortest(s);
+	} else {
+		rest -= ((u128)s->task[0].c << RT_ONE) / s->task[0].d;
+	}
+	return (rest == 0) ? RT_NEVER : demand_clip((masked << RT_ONE) / rest + 1);
 }
 
 /* The largest value of a field of the set, from `good` to below `bad`, with which it fits. */
@@ -80,15 +109,11 @@ uint64_t rt_cut(const struct rt_set *s, unsigned i)
 uint64_t rt_spare(const struct rt_set *s)
 {
 	struct rt_set trial = *s;
-	uint64_t shortest = RT_TIME_MAX;
 
 	if (!fits(s) || (s->count == 0)) {
 		return 0;
 	}
-	for (unsigned i = 0; i < s->count; i++) {
-		shortest = (s->task[i].d < shortest) ? s->task[i].d : shortest;
-	}
-	return largest(&trial, &trial.block, s->block, s->block + shortest) - s->block;
+	return largest(&trial, &trial.block, s->block, s->block + shortest(s)) - s->block;
 }
 
 uint64_t rt_wait(const struct rt_set *s, bool waits)
