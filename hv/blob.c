@@ -68,6 +68,8 @@ static const struct rule vm_rules[] = {
 	RULE(kz_cfg_vm, reserved, 0, 0, BLOB_RESERVED),
 	RULE(kz_cfg_vm, reserved2, 0, 0, BLOB_RESERVED),
 	RULE(kz_cfg_vm, server.weight, 0, KZ_WEIGHT_MAX, BLOB_SERVER),
+	RULE(kz_cfg_vm, server.on_miss, 0, KZ_EVENTS - 1, BLOB_SERVER),
+	RULE(kz_cfg_vm, server.on_overrun, 0, KZ_EVENTS - 1, BLOB_SERVER),
 };
 
 _Static_assert((KZ_VM_FLAGS & (KZ_VM_FLAGS + 1)) == 0, "flags: a range is a mask");
@@ -345,10 +347,7 @@ static enum blob_err check_machine(struct check *c)
 /* No server, or one that a core can have; a hard real-time VM shares nothing. */
 static bool server_is_valid(const struct kz_cfg_server *s, bool hard)
 {
-	uint32_t odd = s->on_miss | s->on_overrun | ((uint32_t)s->reserved * KZ_EVENTS);
-
-	_Static_assert((KZ_EVENTS & (KZ_EVENTS - 1)) == 0, "below it are all its bits");
-	if ((hard != (s->weight == 0)) || (odd >= KZ_EVENTS)) {
+	if ((hard != (s->weight == 0)) || (s->reserved != 0)) {
 		return false;
 	}
 	if ((s->budget_ns | s->period_ns | s->deadline_ns) == 0) {

@@ -13,6 +13,7 @@ struct servers {
 	unsigned core;
 	struct rt_set set;
 	const struct vm *vm[KZ_VMS_MAX]; /* whose set.task it is */
+	unsigned soft;                   /* who has a server, or may ask for one */
 	bool strict;                     /* who waits gives up its budget (docs/admission.md) */
 };
 
@@ -38,6 +39,7 @@ static bool servers_read(const struct sys *s, unsigned core, struct servers *out
 	for (unsigned i = 0; i < n; i++) {
 		const struct kz_cfg_server *server = &on[i].vm->cfg.server;
 
+		out->soft += (on[i].vm->cfg.level == KZ_SRT) ? 1 : 0;
 		if (vm_has_server(on[i].vm)) {
 			out->set.task[out->set.count] =
 				(struct rt_task){ server->budget_ns, server->period_ns,
@@ -83,6 +85,9 @@ static bool inner_test(const struct sys *s, const struct servers *on, unsigned i
 		return vm->task_count == 0;
 	}
 	supply = rt_supply_of(out->budget, server->t, server->d, on->set.over, on->strict);
+	if (!on->strict) {
+		supply = rt_supply_guard(&supply, server->d, rt_guard(&on->set, on->soft));
+	}
 	return (vm->task_edf ? rt_edf : rt_fixed)(&out->set, &supply, out->result);
 }
 

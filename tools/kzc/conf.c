@@ -109,47 +109,48 @@ static const struct key *key_find(const struct key *key, const char *name)
 	return key;
 }
 
-/* The VM of that name, made when there is none yet; NULL when there are too many. */
-static struct conf_vm *vm_get(struct conf *c, const char *name, int line)
-{
-	struct conf_vm *vm = c->vm;
+/* Each kind of titled section begins with its name. */
+_Static_assert((offsetof(struct conf_vm, name) == 0) && (offsetof(struct conf_core, name) == 0),
+	       "title_get");
 
-	for (unsigned i = 0; i < c->vm_count; i++) {
-		if (strcmp(c->vm[i].name.s, name) == 0) {
-			return &c->vm[i];
+/*
+ * The section of that name in an array of *count of them, made when there is none yet; NULL when
+ * there are too many.
+ */
+static void *title_get(void *array, size_t size, unsigned max, unsigned *count, const char *name,
+		       int line)
+{
+	char *at = array;
+
+	for (unsigned i = 0; i < *count; i++, at += size) {
+		if (strcmp(((const struct conf_text *)(void *)at)->s, name) == 0) {
+			return at;
 		}
 	}
-	if (c->vm_count == CONF_VMS_MAX) {
+	if (*count == max) {
 		return NULL;
 	}
-	vm += c->vm_count;
-	c->vm_count++;
-	vm->name.s = mem_strndup(parse.d->mem, name, strlen(name));
-	vm->name.line = line;
-	return vm;
+	*(struct conf_text *)(void *)at =
+		(struct conf_text){ mem_strndup(parse.d->mem, name, strlen(name)), line };
+	++*count;
+	return at;
 }
 
-/* The same for a core's section. */
-static struct conf_core *core_get(struct conf *c, const char *name, int line)
+static struct conf_vm *vm_get(const char *name, int line)
 {
-	struct conf_core *core = c->core;
+	struct conf *c = parse.conf;
 
-	for (unsigned i = 0; i < c->core_count; i++) {
-		if (strcmp(c->core[i].name.s, name) == 0) {
-			return &c->core[i];
-		}
-	}
-	if (c->core_count == CONF_CORES_MAX) {
-		return NULL;
-	}
-	core += c->core_count;
-	c->core_count++;
-	core->name.s = mem_strndup(parse.d->mem, name, strlen(name));
-	core->name.line = line;
-	return core;
+	return title_get(c->vm, sizeof(c->vm[0]), CONF_VMS_MAX, &c->vm_count, name, line);
 }
 
-/* The same for a VM's realtime section. */
+static struct conf_core *core_get(const char *name, int line)
+{
+	struct conf *c = parse.conf;
+
+	return title_get(c->core, sizeof(c->core[0]), CONF_CORES_MAX, &c->core_count, name, line);
+}
+
+/* What was read of a realtime section, made when nothing was; NULL when there are too many. */
 static struct conf_realtime *realtime_get(const cfg_t *sec)
 {
 	for (unsigned i = 0; i < parse.found_count; i++) {
@@ -168,17 +169,17 @@ static struct conf_realtime *realtime_get(const cfg_t *sec)
 /* Sections begin (called by the scan). */
 static void vm_begin(const char *title, int line)
 {
-	(void)vm_get(parse.conf, title, line);
+	(void)vm_get(title, line);
 }
 
 static void core_begin(const char *title, int line)
 {
-	(void)core_get(parse.conf, title, line);
+	(void)core_get(title, line);
 }
 
 static void realtime_begin(const char *title, int line)
 {
-	struct conf_vm *vm = vm_get(parse.conf, title, line);
+	struct conf_vm *vm = vm_get(title, line);
 
 	if (vm != NULL) {
 		vm->realtime.line = line;
@@ -208,11 +209,11 @@ static void *section_of(cfg_t *sec, const struct key **keys)
 	}
 	if (strcmp(name, "vm") == 0) {
 		*keys = vm_keys;
-		return vm_get(parse.conf, cfg_title(sec), sec->line);
+		return vm_get(cfg_title(sec), sec->line);
 	}
 	if (strcmp(name, "core") == 0) {
 		*keys = core_keys;
-		return core_get(parse.conf, cfg_title(sec), sec->line);
+		return core_get(cfg_title(sec), sec->line);
 	}
 	if (strcmp(name, "realtime") == 0) {
 		*keys = realtime_keys;
@@ -273,7 +274,7 @@ static void realtime_give(cfg_t *cfg)
 {
 	for (unsigned i = 0; i < cfg_size(cfg, "vm"); i++) {
 		cfg_t *sec = cfg_getnsec(cfg, "vm", i);
-		struct conf_vm *vm = vm_get(parse.conf, cfg_title(sec), 0);
+		struct conf_vm *vm = vm_get(cfg_title(sec), 0);
 		struct conf_realtime *found;
 
 		if ((vm == NULL) || (vm->realtime.line == 0) || (cfg_size(sec, "realtime") == 0)) {

@@ -126,12 +126,16 @@ static void core_add(struct core *core, const struct sys *s, const struct vm *vm
 	}
 }
 
+/* What servers may not have of it: its own reserve, else the system's for who has no server. */
+static uint64_t core_kept(const struct core *core, uint64_t reserve)
+{
+	return core->given ? core->reserve : (core->weight != 0) ? reserve : 0;
+}
+
 /* What servers could still have of it; below 0 it has too many. */
 static int64_t core_room(const struct core *core, uint64_t reserve)
 {
-	uint64_t kept = core->given ? core->reserve : (core->weight != 0) ? reserve : 0;
-
-	return (int64_t)PPM - (int64_t)kept - (int64_t)core->density;
+	return (int64_t)PPM - (int64_t)core_kept(core, reserve) - (int64_t)core->density;
 }
 
 /* What a VM without a server would get if all want to run. */
@@ -238,12 +242,7 @@ static void cores_place(struct sys *s, struct core *core, uint64_t reserve)
 
 static bool vm_has_core(const struct vm *vm, unsigned core)
 {
-	for (unsigned i = 0; i < vm->cfg.vcpu_count; i++) {
-		if (vm->cfg.cpu[i] == core) {
-			return true;
-		}
-	}
-	return false;
+	return memchr(vm->cfg.cpu, (int)core, vm->cfg.vcpu_count) != NULL;
 }
 
 /* A core of a hard real-time VM is that VM's alone. */
@@ -318,7 +317,6 @@ void cores_read(struct sys *s)
 	cores_place(s, core, reserve);
 	hard_check(s);
 	for (unsigned i = 0; i < s->board.m.cpu_count; i++) {
-		s->board.m.reserve_ppm[i] = (uint32_t)((int64_t)PPM - (int64_t)core[i].density -
-						       core_room(&core[i], reserve));
+		s->board.m.reserve_ppm[i] = (uint32_t)core_kept(&core[i], reserve);
 	}
 }

@@ -8,10 +8,6 @@
 /* From the column where a core's VMs are. */
 #define NEXT_LINE "\n                      "
 
-static const char *const level_names[] = { "hrt", "srt", "nrt" };
-static const char *const kind_names[] = { "raw binary", "Linux Image", "ELF" };
-static const char *const fault_names[] = { "inject", "stop", "restart" };
-
 static void span_add(struct map_span *span, unsigned *count, uint64_t base, uint64_t end, int owner)
 {
 	if (base < end) {
@@ -116,9 +112,11 @@ bool map_has_console(const struct sys *s, unsigned core)
 	return (s->board.m.console_cpu == core) && !core_is_hard(s, core);
 }
 
-const char *map_level(const struct vm *vm)
+const char *map_kind(const struct vm *vm)
 {
-	return level_names[vm->cfg.level];
+	static const char *const names[] = { "raw binary", "Linux Image", "ELF" };
+
+	return names[vm->kind];
 }
 
 uint64_t map_image_size(const struct vm *vm)
@@ -177,7 +175,7 @@ static void text_cores(struct sys *s, FILE *out)
 			(count == 0) ? "free" : "");
 		for (unsigned k = 0; k < count; k++) {
 			fprintf(out, "%s%s, %s, vCPU %u%s", (k == 0) ? "" : NEXT_LINE,
-				list[k].vm->conf->name.s, map_level(list[k].vm), list[k].vcpu,
+				list[k].vm->conf->name.s, level_name(list[k].vm), list[k].vcpu,
 				text_share(s, list[k].vm, count > 1));
 		}
 		text_core_facts(s, i, count > 1, out);
@@ -217,9 +215,8 @@ static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
 {
 	bool v3 = (s->board.m.gic_version == 3);
 
-	fprintf(out, "\nvm %s, %s: %s of %s, on_fault = %s%s\n", vm->conf->name.s, map_level(vm),
-		kind_names[vm->kind], map_size(&s->mem, map_image_size(vm)),
-		fault_names[vm->cfg.on_fault],
+	fprintf(out, "\nvm %s, %s: %s of %s, on_fault = %s%s\n", vm->conf->name.s, level_name(vm),
+		map_kind(vm), map_size(&s->mem, map_image_size(vm)), fault_name(vm),
 		((vm->cfg.flags & KZ_VM_SGI_DIRECT) != 0) ? ", sgi = direct" : "");
 	fprintf(out, "  guest addresses; entry 0x%llx, device tree 0x%llx\n",
 		(unsigned long long)vm->cfg.entry, (unsigned long long)vm->cfg.arg);

@@ -32,8 +32,8 @@ const char *map_size(struct mem *mem, uint64_t size);
 /* map_has_console - does that core serve the console? A hard real-time VM's never does. */
 bool map_has_console(const struct sys *s, unsigned core);
 
-/* map_level - "hrt", "srt" or "nrt". */
-const char *map_level(const struct vm *vm);
+/* map_kind - what its image is, in words. */
+const char *map_kind(const struct vm *vm);
 
 /* map_image_size - the bytes of its image, without ramdisk and tree. */
 uint64_t map_image_size(const struct vm *vm);

@@ -195,7 +195,6 @@ static void weight_read(struct sys *s, struct vm *vm)
 
 void realtime_read(struct sys *s, struct vm *vm)
 {
-	static const char *const levels[] = { "hrt", "srt", "nrt" };
 	static const uint8_t overrun[] = { KZ_EVENT_COUNT, KZ_EVENT_NOTIFY, KZ_EVENT_STOP };
 	const struct conf_vm *c = vm->conf;
 	struct kz_cfg_server *server = &vm->cfg.server;
@@ -209,7 +208,7 @@ void realtime_read(struct sys *s, struct vm *vm)
 		*server = (struct kz_cfg_server){ .budget_ns = 0 };
 		/* What is no level at all has been said. */
 		if ((c->realtime.line != 0) && (c->level.s != NULL) &&
-		    (strcmp(c->level.s, levels[vm->cfg.level]) == 0)) {
+		    (strcmp(c->level.s, level_name(vm)) == 0)) {
 			diag_error(&s->diag, c->realtime.line,
 				   "realtime is for level = srt: vm '%s' is %s", c->name.s,
 				   c->level.s);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rt_demand.h"
 
-#define ONE 62u /* fractions are of 2^62 */
-
 static bool fits(const struct rt_set *s)
 {
 	uint64_t below = 0;
@@ -28,11 +26,21 @@ struct rt_result rt_test(const struct rt_set *s)
 	return r;
 }
 
+/* The shortest deadline. */
+static uint64_t shortest(const struct rt_set *s)
+{
+	uint64_t d = RT_TIME_MAX;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		d = (s->task[i].d < d) ? s->task[i].d : d;
+	}
+	return d;
+}
+
 bool rt_dense(const struct rt_set *s)
 {
 	uint64_t num[RT_TASKS_MAX + 2];
 	uint64_t den[RT_TASKS_MAX + 2];
-	uint64_t first = RT_TIME_MAX;
 
 	if (!demand_valid(s)) {
 		return false;
@@ -40,28 +48,43 @@ bool rt_dense(const struct rt_set *s)
 	for (unsigned i = 0; i < s->count; i++) {
 		num[i] = s->task[i].c;
 		den[i] = s->task[i].d;
-		first = (s->task[i].d < first) ? s->task[i].d : first;
 	}
 	num[s->count] = s->reserve_ppm;
 	den[s->count] = RT_MILLION;
 	num[s->count + 1] = s->count * s->over + s->block;
-	den[s->count + 1] = first;
+	den[s->count + 1] = shortest(s);
 	return rt_over(num, den, s->count + 2) <= 0;
 }
 
-/* The largest c of task i, from 1 to `most`, with which the set fits; 0: none. */
-static uint64_t largest(const struct rt_set *s, unsigned i, uint64_t most)
+/*
+ * It is masked / (1 - sum of c / d), masked being what all of them may be kept by. What one asks
+ * for is only granted as long as that leaves 1 - sum >= reserve + masked / (shortest deadline).
+ */
+uint64_t rt_guard(const struct rt_set *s, unsigned servers)
 {
-	struct rt_set trial = *s;
-	uint64_t good = 0;
-	uint64_t bad = most + 1;
+	u128 masked = (u128)servers * s->over + s->block;
+	u128 rest = (u128)1 << RT_ONE;
 
+	if (masked == 0) {
+		return 0;
+	}
+	if (servers > 1) {
+		rest = (rest * s->reserve_ppm) / RT_MILLION + (masked << RT_ONE) / shortest(s);
+	} else {
+		rest -= ((u128)s->task[0].c << RT_ONE) / s->task[0].d;
+	}
+	return (rest == 0) ? RT_NEVER : demand_clip((masked << RT_ONE) / rest + 1);
+}
+
+/* The largest value of a field of the set, from `good` to below `bad`, with which it fits. */
+static uint64_t largest(const struct rt_set *trial, uint64_t *field, uint64_t good, uint64_t bad)
+{
 	while (bad - good > 1) {
-		trial.task[i].c = good + (bad - good) / 2;
-		if (fits(&trial)) {
-			good = trial.task[i].c;
+		*field = good + (bad - good) / 2;
+		if (fits(trial)) {
+			good = *field;
 		} else {
-			bad = trial.task[i].c;
+			bad = *field;
 		}
 	}
 	return good;
@@ -69,12 +92,16 @@ static uint64_t largest(const struct rt_set *s, unsigned i, uint64_t most)
 
 uint64_t rt_slack(const struct rt_set *s, unsigned i)
 {
-	return fits(s) ? largest(s, i, s->task[i].d) - s->task[i].c : 0;
+	struct rt_set trial = *s;
+	const struct rt_task *k = &s->task[i];
+
+	return fits(s) ? largest(&trial, &trial.task[i].c, k->c, k->d + 1) - k->c : 0;
 }
 
 uint64_t rt_cut(const struct rt_set *s, unsigned i)
 {
-	uint64_t good = largest(s, i, s->task[i].c);
+	struct rt_set trial = *s;
+	uint64_t good = largest(&trial, &trial.task[i].c, 0, s->task[i].c + 1);
 
 	return (good == 0) ? RT_NEVER : s->task[i].c - good;
 }
@@ -82,32 +109,17 @@ uint64_t rt_cut(const struct rt_set *s, unsigned i)
 uint64_t rt_spare(const struct rt_set *s)
 {
 	struct rt_set trial = *s;
-	uint64_t good = 0;
-	uint64_t bad = RT_TIME_MAX;
 
 	if (!fits(s) || (s->count == 0)) {
 		return 0;
 	}
-	for (unsigned i = 0; i < s->count; i++) {
-		bad = (s->task[i].d < bad) ? s->task[i].d : bad;
-	}
-	while (bad - good > 1) {
-		uint64_t mid = good + (bad - good) / 2;
-
-		trial.block = s->block + mid;
-		if (fits(&trial)) {
-			good = mid;
-		} else {
-			bad = mid;
-		}
-	}
-	return good;
+	return largest(&trial, &trial.block, s->block, s->block + shortest(s)) - s->block;
 }
 
 uint64_t rt_wait(const struct rt_set *s, bool waits)
 {
 	struct rt_set alone = *s;
-	u128 left = (u128)1 << ONE;
+	u128 left = (u128)1 << RT_ONE;
 	uint64_t longest;
 
 	if (!demand_valid(s)) {
@@ -122,14 +134,14 @@ uint64_t rt_wait(const struct rt_set *s, bool waits)
 		return (longest == 0) ? RT_NEVER : longest;
 	}
 	for (unsigned i = 0; i < s->count; i++) {
-		u128 u = ((u128)s->task[i].c << ONE) / s->task[i].t + 1;
+		u128 u = ((u128)s->task[i].c << RT_ONE) / s->task[i].t + 1;
 
 		if (u >= left) {
 			return RT_NEVER;
 		}
 		left -= u;
 	}
-	return demand_clip((demand_requests(&alone, 0) << ONE) / left + 1);
+	return demand_clip((demand_requests(&alone, 0) << RT_ONE) / left + 1);
 }
 
 uint64_t rt_switches(const struct rt_set *s, unsigned i)

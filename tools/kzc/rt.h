@@ -75,6 +75,13 @@ struct rt_result rt_test(const struct rt_set *s);
  */
 bool rt_dense(const struct rt_set *s);
 
+/*
+ * rt_guard - who wakes nearer to its deadline than this gets nothing more of its period
+ * (hv/policy.c). The set is rt_dense; `servers` are on the core, at least its tasks: with more than
+ * one, whatever the others ask for at run time.
+ */
+uint64_t rt_guard(const struct rt_set *s, unsigned servers);
+
 /* rt_slack - by how much task i's c may grow until rt_test no longer says RT_FITS. */
 uint64_t rt_slack(const struct rt_set *s, unsigned i);
 
@@ -96,6 +103,9 @@ uint64_t rt_wait(const struct rt_set *s, bool waits);
  * have overdrawn.
  */
 struct rt_supply rt_supply_of(uint64_t q, uint64_t p, uint64_t d, uint64_t owed, bool strict);
+
+/* rt_supply_guard - the same if it gets nothing when it wakes within `guard` of its deadline d. */
+struct rt_supply rt_supply_guard(const struct rt_supply *s, uint64_t d, uint64_t guard);
 
 /* rt_sbf - the least execution in any window so long; rt_sbf_when - the window for so much. */
 uint64_t rt_sbf(const struct rt_supply *s, uint64_t window);

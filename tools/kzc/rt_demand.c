@@ -2,7 +2,6 @@
 #include "rt_demand.h"
 
 #define HORIZON (1ull << 60) /* no instant beyond it is looked at */
-#define ONE     62u          /* fractions are of 2^62 */
 
 const struct rt_supply processor = { 1, 1, 0, 0 };
 
@@ -188,13 +187,13 @@ uint64_t demand_busy(const struct rt_set *s, const struct rt_supply *in, bool jo
  */
 static uint64_t slope_end(const struct rt_set *s, const struct rt_supply *in)
 {
-	u128 rate = ((u128)in->q << ONE) / in->p;
+	u128 rate = ((u128)in->q << RT_ONE) / in->p;
 	u128 above = s->block + (u128)s->count * s->over + in->owed;
 
 	above += (u128)in->blackout * in->q / in->p + 1;
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct rt_task *k = &s->task[i];
-		u128 u = ((u128)k->c << ONE) / k->t + 1;
+		u128 u = ((u128)k->c << RT_ONE) / k->t + 1;
 
 		if (u >= rate) {
 			return 0;
@@ -202,7 +201,7 @@ static uint64_t slope_end(const struct rt_set *s, const struct rt_supply *in)
 		rate -= u;
 		above += (u128)(k->t - k->d) * k->c / k->t + 1;
 	}
-	above = (above << ONE) / rate + 1;
+	above = (above << RT_ONE) / rate + 1;
 	return (above > HORIZON) ? 0 : (uint64_t)above;
 }
 

@@ -6,6 +6,7 @@
 #include "rt.h"
 
 #define RT_MILLION 1000000u
+#define RT_ONE     62u /* fractions are of 2^62 */
 
 __extension__ typedef unsigned __int128 u128;
 

@@ -20,6 +20,14 @@ struct rt_supply rt_supply_of(uint64_t q, uint64_t p, uint64_t d, uint64_t owed,
 	return (struct rt_supply){ q, p, p + d - (strict ? q : 2 * q), owed };
 }
 
+/* It waits for the period's end, and then for as long as the next one's deadline allows. */
+struct rt_supply rt_supply_guard(const struct rt_supply *s, uint64_t d, uint64_t guard)
+{
+	uint64_t late = s->p - s->q + ((guard < d) ? guard : d);
+
+	return (struct rt_supply){ s->q, s->p, (late > s->blackout) ? late : s->blackout, s->owed };
+}
+
 /* Execution asked for until `at` by task i's first job and by all that go before it. */
 static u128 requests_before(const struct rt_set *s, unsigned i, uint64_t at)
 {

@@ -95,7 +95,7 @@ static void put_badge(FILE *out, int x, int y, const struct vm *vm, struct colou
 	char level[4] = "";
 
 	for (unsigned i = 0; i < 3; i++) {
-		level[i] = (char)(map_level(vm)[i] - 'a' + 'A');
+		level[i] = (char)(level_name(vm)[i] - 'a' + 'A');
 	}
 	put_box(out, x, y, 42, 20, box, vm->cfg.level == KZ_SRT);
 	put_text(out, x + 21, y + 14, class, level);
@@ -317,7 +317,6 @@ static const char *console_value(struct sys *s, const struct vm *vm)
 
 static void put_card(struct sys *s, unsigned v, int top, FILE *out)
 {
-	static const char *const kinds[] = { "raw binary", "Linux Image", "ELF" };
 	const struct vm *vm = &s->vm[v];
 	struct colour c = vm_colours[v];
 	struct colour paper = { "#ffffff", c.edge };
@@ -339,8 +338,7 @@ static void put_card(struct sys *s, unsigned v, int top, FILE *out)
 			   (unsigned long long)vm->base),
 		mem_printf(&s->mem, "at 0x%llx", (unsigned long long)vm->pa));
 	put_row(out, &y, "image", vm->conf->image.s,
-		mem_printf(&s->mem, "%s, %s", kinds[vm->kind],
-			   map_size(&s->mem, map_image_size(vm))));
+		mem_printf(&s->mem, "%s, %s", map_kind(vm), map_size(&s->mem, map_image_size(vm))));
 	if (vm_has_server(vm)) {
 		put_row(out, &y, "server", server_text(&s->mem, &vm->cfg.server),
 			(vm->task_count == 0) ? ""

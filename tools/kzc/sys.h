@@ -110,6 +110,12 @@ const struct bytes *sys_file(struct sys *s, const char *what, struct conf_text p
 uint8_t word_read(struct sys *s, const char *key, struct conf_text text, const char *const *words,
 		  uint8_t dflt);
 
+/* level_name - "hrt", "srt" or "nrt" (vm.c). */
+const char *level_name(const struct vm *vm);
+
+/* fault_name - its on_fault: "inject", "stop" or "restart" (vm.c). */
+const char *fault_name(const struct vm *vm);
+
 /* realtime_read - a VM's server, tasks and weight (realtime.c). */
 void realtime_read(struct sys *s, struct vm *vm);
 

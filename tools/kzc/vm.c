@@ -16,6 +16,16 @@ _Static_assert((KZ_CONSOLE_NONE == 0) && (KZ_CONSOLE_PL011 == 1) && (KZ_CONSOLE_
 _Static_assert((KZ_FAULT_INJECT == 0) && (KZ_FAULT_STOP == 1) && (KZ_FAULT_RESTART == 2),
 	       "fault_words");
 
+const char *level_name(const struct vm *vm)
+{
+	return level_words[vm->cfg.level];
+}
+
+const char *fault_name(const struct vm *vm)
+{
+	return fault_words[vm->cfg.on_fault];
+}
+
 uint8_t word_read(struct sys *s, const char *key, struct conf_text text, const char *const *words,
 		  uint8_t dflt)
 {
