@@ -79,7 +79,7 @@ static inline void vgic_save(struct vcpu *v)
 	}
 	if (UNLIKELY(g->hcr != GIC_HCR_EN || (g->lr_used & g->lr_eoi) != 0) &&
 	    v->sched.state != SCHED_BLOCKED) {	/* vgic_has_work has looked */
-		/* the maintenance interrupt goes with its cause, which is looked for at the return */
+		/* the maintenance interrupt goes with its cause: that is looked for later */
 		g->due = true;
 		__atomic_fetch_or(&v->hazard, HAZARD_IRQ, __ATOMIC_RELAXED);
 	}

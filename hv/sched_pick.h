@@ -113,17 +113,9 @@ static ALWAYS_INLINE struct vcpu *wake_fair(struct sched_core *c, struct vcpu *v
 	return best;
 }
 
-/* Its period is not over, but its deadline is too near to be kept. */
 static inline bool too_late(const struct vcpu *v, uint64_t now)
 {
-	const struct server *s = &v->sched.server;
-
-	if (now - s->release >= s->period || now + v->cpu->sched.guard < s->due) {
-		return false;
-	}
-	/* with deadline = period, what is too much for the rest begins a new period */
-	return s->deadline < s->period || now >= s->due ||
-	       s->left <= (int64_t)ticks_scale(s->due - now, s->density);
+	return server_too_late(&v->sched.server, now, v->cpu->sched.guard);
 }
 
 /* v is behind all `others`, of which there are some. Returns the first of them. */

@@ -51,6 +51,20 @@ static inline void server_release(struct server *s, uint64_t at)
 void server_next(struct server *s, uint64_t now);
 
 /*
+ * Its vCPU wakes up within `guard` of its deadline, too near to it to be kept: it waits for the
+ * period's end.
+ */
+static inline bool server_too_late(const struct server *s, uint64_t now, uint64_t guard)
+{
+	if (now - s->release >= s->period || now + guard < s->due) {
+		return false;
+	}
+	/* with deadline = period, what is too much for the rest begins a new period */
+	return s->deadline < s->period || now >= s->due ||
+	       s->left <= (int64_t)ticks_scale(s->due - now, s->density);
+}
+
+/*
  * Its vCPU, which waited, wants to run again: the wake-up rule. With the old
  * period over, a new one begins. Within it, what is left may be used as long as
  * that is no more than budget/deadline of the time to the deadline; else a new

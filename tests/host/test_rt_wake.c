@@ -30,13 +30,17 @@ static uint32_t dice(uint32_t sides)
 static struct {
 	uint64_t tight;		/* how often the least was supplied, and not more */
 	uint64_t cut, anew;	/* what the wake-up rule did */
+	uint64_t late;		/* what the guard did */
 } seen;
 
-static bool wake(struct server *s, uint64_t now)
+static bool wake(struct server *s, uint64_t now, uint64_t guard)
 {
 	uint64_t release = s->release;
 	int64_t left = s->left;
-	bool ok = server_wake(s, now);
+	bool late = guard != 0 && server_too_late(s, now, guard);
+	bool ok = !late && server_wake(s, now);
+
+	seen.late += late && left > 0;
 
 	seen.cut += s->release == release && s->left < left;
 	seen.anew += s->release != release && now - release < s->period;
@@ -55,7 +59,9 @@ static bool runs(const struct server *s, uint64_t now, enum core core)
 
 static void run(uint64_t budget, uint64_t period, uint64_t deadline, bool strict)
 {
-	const struct rt_supply in = rt_supply_of(budget, period, deadline, 0, strict);
+	const uint64_t guard = dice(2) == 0 ? 0 : dice((uint32_t)deadline + 1);
+	const struct rt_supply free = rt_supply_of(budget, period, deadline, 0, strict);
+	const struct rt_supply in = rt_supply_guard(&free, deadline, guard);
 	/* what is cut is cut to whole ticks */
 	const uint64_t rounded = !strict && deadline < period ? 1 : 0;
 	struct server s = { .budget = 0 };
@@ -74,7 +80,7 @@ static void run(uint64_t budget, uint64_t period, uint64_t deadline, bool strict
 			since = now;
 			got = 0;
 			core = (enum core)dice(3);
-			throttled = !wake(&s, now);
+			throttled = !wake(&s, now, guard);
 		}
 		if (!wants) {
 			continue;
@@ -113,7 +119,7 @@ static void test_wake(void **unused)
 
 		run(1 + dice((uint32_t)deadline), period, deadline, dice(2) != 0);
 	}
-	assert_true(seen.tight > RUNS && seen.cut > RUNS && seen.anew > RUNS);
+	assert_true(seen.tight > RUNS && seen.cut > RUNS && seen.anew > RUNS && seen.late > RUNS);
 	print_message("at the least %llu times; %llu budgets cut, %llu begun anew\n",
 		      (unsigned long long)seen.tight, (unsigned long long)seen.cut,
 		      (unsigned long long)seen.anew);

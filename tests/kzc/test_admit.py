@@ -184,6 +184,19 @@ def test_tasks(bench):
         "task x 19ms of 40ms", "task y 29ms of 29ms"]
 
 
+def test_tasks_behind_the_guard(bench):
+    """A server that wakes too near to its deadline waits for the next period."""
+    conf = server_tasks(("x = 1ms / 40ms",), "fixed", ("8ms", "10ms", "9ms"))
+    costs = "block = 100us\nswitch = 0ns\ninterrupt = 0ns\n"
+    # alone: 0.2 / (1 - 8 / 9), then 2 until the period's end, 1 of execution, 0.1 owed
+    assert bench.table(conf, costs)[4] == "task x 4.9ms of 40ms"
+    # beside one that may ask for all that is left: up to the shortest deadline
+    assert bench.table(conf + vm("b", "10us", "10ms"), costs)[4] == "task x 12.1ms of 40ms"
+    # which leaves 5 % free: 0.3 / (0.05 + 0.3 / 9)
+    assert bench.table(conf + vm("b", "10us", "10ms") + other(), costs)[4] == (
+        "task x 6700.001us of 40ms")
+
+
 @pytest.mark.parametrize("policy, tasks, error", [
     ("fixed", ("x = 1ms / 40ms", "y = 2ms / 40ms / 26ms"),
      "task 'y' of vm 'a' may miss its deadline: 26ms from when all begin 3ms is needed, "
