@@ -65,18 +65,12 @@ static void report(const char *what)
 	line_begin(&line);
 	line_text(&line, "BENCH ");
 	line_text(&line, what);
-	line_text(&line, " n=");
-	line_decimal(&line, stats.count);
-	line_text(&line, " min=");
-	line_decimal(&line, stats.min);
-	line_text(&line, " p50=");
-	line_decimal(&line, median());
-	line_text(&line, " avg=");
-	line_decimal(&line, stats_mean(&stats));
-	line_text(&line, " max=");
-	line_decimal(&line, stats.max);
-	line_text(&line, "\n");
-	console_print(line.text);
+	line_value(&line, " n=", stats.count);
+	line_value(&line, " min=", stats.min);
+	line_value(&line, " p50=", median());
+	line_value(&line, " avg=", stats_mean(&stats));
+	line_value(&line, " max=", stats.max);
+	line_print(&line);
 }
 
 static void yield(void)

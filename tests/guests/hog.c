@@ -12,10 +12,10 @@
 #include "fdt.h"
 #include "gic.h"
 #include "guest.h"
+#include "line.h"
 #include "mmu.h"
 #include "options.h"
 #include "realtime.h"
-#include "say.h"
 #include "timer.h"
 
 struct span {
@@ -85,17 +85,17 @@ static void span_print(const struct span *s)
 {
 	struct line line;
 
-	say_begin(&line, "hog:");
-	say_value(&line, " elapsed ", s->elapsed);
-	say_value(&line, " had ", s->had);
-	say_value(&line, " gaps ", s->gaps);
-	say_value(&line, " longest ", s->longest);
-	say_value(&line, " periods ", s->periods);
-	say_value(&line, " most ", s->most);
-	say_value(&line, " executed ", s->executed);
-	say_value(&line, " stolen ", s->stolen);
-	say_value(&line, " page ", s->stolen_page);
-	say_end(&line);
+	line_begin(&line);
+	line_value(&line, "hog: elapsed ", s->elapsed);
+	line_value(&line, " had ", s->had);
+	line_value(&line, " gaps ", s->gaps);
+	line_value(&line, " longest ", s->longest);
+	line_value(&line, " periods ", s->periods);
+	line_value(&line, " most ", s->most);
+	line_value(&line, " executed ", s->executed);
+	line_value(&line, " stolen ", s->stolen);
+	line_value(&line, " page ", s->stolen_page);
+	line_print(&line);
 }
 
 static void hog_sleep(uint64_t ticks)

@@ -12,10 +12,10 @@
 #include "console.h"
 #include "fdt.h"
 #include "guest.h"
+#include "line.h"
 #include "mmu.h"
 #include "options.h"
 #include "realtime.h"
-#include "say.h"
 #include "timer.h"
 
 #define VECTORS		32u
@@ -214,14 +214,14 @@ static void report(uint64_t rounds, uint64_t ticks)
 {
 	struct line line;
 
-	say_begin(&line, "keeper:");
-	say_value(&line, " rounds ", rounds);
-	say_value(&line, " preempted ", preempted);
-	say_value(&line, " changed ", changed);
-	say_value(&line, " fp ", changed_fp);
-	say_value(&line, " faults ", probe.faults);
-	say_value(&line, " ns ", timer_ns(ticks, frequency));
-	say_end(&line);
+	line_begin(&line);
+	line_value(&line, "keeper: rounds ", rounds);
+	line_value(&line, " preempted ", preempted);
+	line_value(&line, " changed ", changed);
+	line_value(&line, " fp ", changed_fp);
+	line_value(&line, " faults ", probe.faults);
+	line_value(&line, " ns ", timer_ns(ticks, frequency));
+	line_print(&line);
 }
 
 void guest_main(const void *fdt)
