@@ -92,7 +92,7 @@ void sim_generate(struct sim_set *set, uint64_t seed)
 
 	memset(set, 0, sizeof(*set));
 	set->seed = seed;
-	if (sim_range(&rng, 0, 7) == 0) {
+	if (sim_range(&rng, 0, 9) == 0) {
 		servers = (uint32_t)sim_range(&rng, 5, SIM_MAX);
 	}
 	set->count = servers + (uint32_t)sim_range(&rng, 0, SIM_MAX - servers < 2 ?
