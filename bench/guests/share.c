@@ -110,8 +110,8 @@ static void bench_sleep(const void *fdt)
 		entered = 0;
 		timer_arm(deadline);
 		while (entered == 0) {
-			__asm__ volatile("dsb sy; wfi; msr daifclr, #2; isb; msr daifset, #2"
-					 ::: "memory");
+			cpu_dsb();
+			gic_wait();
 		}
 		record(i, entered - deadline);
 	}

@@ -108,9 +108,7 @@ static void span_print(const struct span *s)
 static void hog_sleep(uint64_t ticks)
 {
 	timer_arm(read_cntvct_el0() + ticks);
-	cpu_irq_enable();
-	cpu_wfi();
-	cpu_irq_disable();
+	gic_wait();
 }
 
 void guest_main(const void *fdt)

@@ -19,7 +19,8 @@
 #include "timer.h"
 
 #define VECTORS		32u
-#define GAP		1000000u	/* ns, at most: it spins until somebody else ran */
+#define STEP		5000u		/* ns: a longer one of the counter is somebody else's */
+#define SPIN_MAX	1000000000u	/* ns: it does not wait longer for that */
 
 /*
  * NAME(its name, bits that are ours to write). Breakpoints and watchpoints are
@@ -133,11 +134,13 @@ static void fp_read(void)
 /* Until a step of the counter shows that somebody else ran; false if nobody did for long. */
 static bool spin(void)
 {
+	const uint64_t step = timer_ticks(STEP, frequency);
+	const uint64_t most = timer_ticks(SPIN_MAX, frequency);
 	const uint64_t start = read_cntvct_el0();
 	uint64_t last = start, now = start;
 
-	while (now - last < timer_ticks(5000, frequency)) {
-		if (now - start > timer_ticks(1000ull * GAP, frequency)) {
+	while (now - last < step) {
+		if (now - start > most) {
 			return false;
 		}
 		last = now;
