@@ -71,15 +71,10 @@ static void misses_print(void)
 	struct line line;
 
 	line_begin(&line);
-	line_text(&line, "pulse: told ");
-	line_decimal(&line, told);
-	line_text(&line, ", the last of ");
-	line_decimal(&line, told_deadline);
-	line_text(&line, " at ");
-	line_decimal(&line, told_at);
-	line_text(&line, "\n");
-	while (!line_send(&line, LINE_MAX)) {
-	}
+	line_value(&line, "pulse: told ", told);
+	line_value(&line, ", the last of ", told_deadline);
+	line_value(&line, " at ", told_at);
+	line_print(&line);
 }
 
 void guest_main(const void *fdt)

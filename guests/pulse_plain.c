@@ -47,15 +47,12 @@ void guest_irq(uint64_t now)
 	}
 }
 
-/* Sleeps until more than n jobs were released. An interrupt that is pending ends WFI. */
+/* Sleeps until more than n jobs were released. */
 static void release_wait(uint64_t n)
 {
 	cpu_irq_disable();
 	while (released <= n) {
-		cpu_wfi();
-		cpu_irq_enable();
-		cpu_isb();
-		cpu_irq_disable();
+		gic_wait();
 	}
 	cpu_irq_enable();
 }

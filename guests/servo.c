@@ -95,8 +95,7 @@ void guest_irq(uint64_t now)
 
 static void report_ns(struct line *line, const char *name, uint64_t ticks)
 {
-	line_text(line, name);
-	line_decimal(line, timer_ns(ticks, frequency));
+	line_value(line, name, timer_ns(ticks, frequency));
 }
 
 /* Writes the report of a finished window, and gives the window back empty. */
@@ -105,15 +104,13 @@ static void report_begin(struct line *line, struct window *window)
 	const struct stats *latency = &window->latency;
 
 	line_begin(line);
-	line_text(line, "servo: ");
-	line_decimal(line, latency->count);
+	line_value(line, "servo: ", latency->count);
 	line_text(line, " loops  latency ns");
 	report_ns(line, " min ", latency->min);
 	report_ns(line, " avg ", stats_mean(latency));
 	report_ns(line, " p99 ", stats_p99(latency));
 	report_ns(line, " max ", latency->max);
-	line_text(line, "  missed ");
-	line_decimal(line, window->missed);
+	line_value(line, "  missed ", window->missed);
 	line_text(line, "\n");
 	for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
 		total[i] += latency->bucket[i];
@@ -137,12 +134,10 @@ static bool histogram_line(struct line *line, uint32_t *next)
 	*next += step;
 	line_begin(line);
 	if (count > 0) {
-		line_text(line, "servo: within ");
-		line_decimal(line, stats_top(*next - 1));
+		line_value(line, "servo: within ", stats_top(*next - 1));
 		line_text(line, " ticks,");
 		report_ns(line, " ", stats_top(*next - 1));
-		line_text(line, " ns: ");
-		line_decimal(line, count);
+		line_value(line, " ns: ", count);
 		line_text(line, "\n");
 	}
 	return true;
@@ -177,8 +172,7 @@ void guest_main(const void *fdt)
 		console_print("servo: the device tree has no interrupt controller\n");
 		return;
 	}
-	line_text(&line, "servo: 1 kHz loop, counter ");
-	line_decimal(&line, frequency);
+	line_value(&line, "servo: 1 kHz loop, counter ", frequency);
 	line_text(&line, " Hz; h: histogram\n");
 	gic_enable(intid, TIMER_PRIORITY);
 	deadline = read_cntvct_el0() + period;

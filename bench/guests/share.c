@@ -63,18 +63,12 @@ static void report(const char *what)
 	line_begin(&line);
 	line_text(&line, "BENCH ");
 	line_text(&line, what);
-	line_text(&line, " n=");
-	line_decimal(&line, stats.count);
-	line_text(&line, " min=");
-	line_decimal(&line, stats.min);
-	line_text(&line, " p50=");
-	line_decimal(&line, median());
-	line_text(&line, " avg=");
-	line_decimal(&line, stats_mean(&stats));
-	line_text(&line, " max=");
-	line_decimal(&line, stats.max);
-	line_text(&line, "\n");
-	console_print(line.text);
+	line_value(&line, " n=", stats.count);
+	line_value(&line, " min=", stats.min);
+	line_value(&line, " p50=", median());
+	line_value(&line, " avg=", stats_mean(&stats));
+	line_value(&line, " max=", stats.max);
+	line_print(&line);
 }
 
 /* KZ_HVC_JOB_DONE, of which a VM without a server learns nothing. */
@@ -115,8 +109,8 @@ static void bench_sleep(const void *fdt)
 		entered = 0;
 		timer_arm(deadline);
 		while (entered == 0) {
-			__asm__ volatile("dsb sy; wfi; msr daifclr, #2; isb; msr daifset, #2"
-					 ::: "memory");
+			cpu_dsb();
+			gic_wait();
 		}
 		sample[i] = entered - deadline;
 	}

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sysreg.h"
+
 #define GIC_SPURIOUS	1020u	/* INTIDs from here on are none */
 
 /* Switches the distributor and this CPU's interface on; false when the tree has no GIC. */
@@ -19,5 +21,17 @@ uint32_t gic_acknowledge(void);
 
 /* Ends what gic_acknowledge() returned. */
 void gic_end(uint32_t intid);
+
+/*
+ * With interrupts masked: sleeps until one is pending, and takes it. WFI comes before
+ * the mask is off: an interrupt that was taken before it would not end it.
+ */
+static inline void gic_wait(void)
+{
+	cpu_wfi();
+	cpu_irq_enable();
+	cpu_isb();
+	cpu_irq_disable();
+}
 
 #endif

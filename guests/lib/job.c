@@ -82,12 +82,6 @@ uint64_t job_run(struct job *job, uint64_t release)
 	return end;
 }
 
-static void line_value(struct line *line, const char *name, uint64_t value)
-{
-	line_text(line, name);
-	line_decimal(line, value);
-}
-
 static void report_begin(struct job *job, uint64_t release)
 {
 	struct line *line = &job->line;
@@ -141,7 +135,5 @@ void job_hello(struct job *job, const char *how)
 	line_value(line, " in each ", job->period);
 	line_value(line, ", within ", job->deadline);
 	line_text(line, how);
-	line_text(line, "\n");
-	while (!line_send(line, LINE_MAX)) {
-	}
+	line_print(line);
 }

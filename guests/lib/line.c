@@ -55,10 +55,23 @@ void line_hex(struct line *line, uint64_t value)
 	line_number(line, value, 16);
 }
 
+void line_value(struct line *line, const char *text, uint64_t value)
+{
+	line_text(line, text);
+	line_decimal(line, value);
+}
+
 bool line_send(struct line *line, uint32_t size)
 {
 	const uint32_t left = line->length - line->sent;
 
 	line->sent += console_write(line->text + line->sent, left < size ? left : size);
 	return line->sent == line->length;
+}
+
+void line_print(struct line *line)
+{
+	line_text(line, "\n");
+	while (!line_send(line, LINE_MAX)) {
+	}
 }

@@ -22,7 +22,13 @@ void line_text(struct line *line, const char *text);
 void line_decimal(struct line *line, uint64_t value);
 void line_hex(struct line *line, uint64_t value);
 
+/* Appends a text and a number behind it. */
+void line_value(struct line *line, const char *text, uint64_t value);
+
 /* Hands at most size bytes more to the console; true when all of the line is out. */
 bool line_send(struct line *line, uint32_t size);
+
+/* Ends the line, and waits until all of it is out. */
+void line_print(struct line *line);
 
 #endif

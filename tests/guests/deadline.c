@@ -11,10 +11,10 @@
 #include "fdt.h"
 #include "gic.h"
 #include "guest.h"
+#include "line.h"
 #include "mmu.h"
 #include "options.h"
 #include "realtime.h"
-#include "say.h"
 #include "stats.h"
 #include "timer.h"
 
@@ -65,17 +65,17 @@ static void report(void)
 	struct line line;
 
 	(void)realtime_info(KZ_INFO_COUNTS, &counts);
-	say_begin(&line, "deadline:");
-	say_value(&line, " events ", events);
-	say_value(&line, " jobs ", counts.x1);
-	say_value(&line, " missed ", counts.x2);
-	say_value(&line, " overrun ", counts.x3);
-	say_value(&line, " early ", early);
-	say_value(&line, " told min ", told.min);
-	say_value(&line, " max ", told.max);
-	say_value(&line, " noted min ", noted.min);
-	say_value(&line, " max ", noted.max);
-	say_end(&line);
+	line_begin(&line);
+	line_value(&line, "deadline: events ", events);
+	line_value(&line, " jobs ", counts.x1);
+	line_value(&line, " missed ", counts.x2);
+	line_value(&line, " overrun ", counts.x3);
+	line_value(&line, " early ", early);
+	line_value(&line, " told min ", told.min);
+	line_value(&line, " max ", told.max);
+	line_value(&line, " noted min ", noted.min);
+	line_value(&line, " max ", noted.max);
+	line_print(&line);
 }
 
 void guest_main(const void *fdt)

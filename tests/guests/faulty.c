@@ -26,11 +26,8 @@ static void say(const char *text, uint64_t number)
 	struct line line;
 
 	line_begin(&line);
-	line_text(&line, text);
-	line_decimal(&line, number);
-	line_text(&line, "\n");
-	while (!line_send(&line, LINE_MAX)) {
-	}
+	line_value(&line, text, number);
+	line_print(&line);
 }
 
 static void check(const char *name, bool ok)
@@ -46,9 +43,7 @@ static void check(const char *name, bool ok)
 		line_text(&line, " far ");
 		line_hex(&line, probe.far);
 	}
-	line_text(&line, "\n");
-	while (!line_send(&line, LINE_MAX)) {
-	}
+	line_print(&line);
 }
 
 /* A data abort from that level, external, at that address, by a write or a read. */

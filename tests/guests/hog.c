@@ -12,10 +12,10 @@
 #include "fdt.h"
 #include "gic.h"
 #include "guest.h"
+#include "line.h"
 #include "mmu.h"
 #include "options.h"
 #include "realtime.h"
-#include "say.h"
 #include "timer.h"
 
 struct span {
@@ -40,6 +40,11 @@ void guest_irq(uint64_t now)
 	}
 }
 
+static uint64_t page_stolen(void)
+{
+	return page != (void *)0 ? page->stolen_ns : 0;
+}
+
 static uint64_t release_of(void)
 {
 	struct realtime last;
@@ -58,6 +63,7 @@ static void span_measure(struct span *s)
 	while (last - start < run) {
 		const uint64_t now = read_cntvct_el0();
 		const uint64_t step = now - last;
+		uint64_t newest;
 
 		last = now;
 		if (step <= gap) {
@@ -66,8 +72,9 @@ static void span_measure(struct span *s)
 		}
 		s->gaps++;
 		s->longest = step > s->longest ? step : s->longest;
-		if (release_of() != release) {
-			release = release_of();
+		newest = release_of();
+		if (newest != release) {
+			release = newest;
 			s->most = whole && mine > s->most ? mine : s->most;
 			s->periods += whole ? 1 : 0;
 			whole = true;
@@ -85,37 +92,36 @@ static void span_print(const struct span *s)
 {
 	struct line line;
 
-	say_begin(&line, "hog:");
-	say_value(&line, " elapsed ", s->elapsed);
-	say_value(&line, " had ", s->had);
-	say_value(&line, " gaps ", s->gaps);
-	say_value(&line, " longest ", s->longest);
-	say_value(&line, " periods ", s->periods);
-	say_value(&line, " most ", s->most);
-	say_value(&line, " executed ", s->executed);
-	say_value(&line, " stolen ", s->stolen);
-	say_value(&line, " page ", s->stolen_page);
-	say_end(&line);
+	line_begin(&line);
+	line_value(&line, "hog: elapsed ", s->elapsed);
+	line_value(&line, " had ", s->had);
+	line_value(&line, " gaps ", s->gaps);
+	line_value(&line, " longest ", s->longest);
+	line_value(&line, " periods ", s->periods);
+	line_value(&line, " most ", s->most);
+	line_value(&line, " executed ", s->executed);
+	line_value(&line, " stolen ", s->stolen);
+	line_value(&line, " page ", s->stolen_page);
+	line_print(&line);
 }
 
 static void hog_sleep(uint64_t ticks)
 {
 	timer_arm(read_cntvct_el0() + ticks);
-	cpu_irq_enable();
-	cpu_wfi();
-	cpu_irq_disable();
+	gic_wait();
 }
 
 void guest_main(const void *fdt)
 {
+	const char *args = fdt_bootargs(fdt);
 	uint64_t idle;
 
 	mmu_enable(fdt);
 	console_init(fdt);
 	frequency = read_cntfrq_el0();
-	run = timer_ticks(option_value(fdt_bootargs(fdt), "run", 100000000u), frequency);
-	gap = timer_ticks(option_value(fdt_bootargs(fdt), "gap", 1000u), frequency);
-	idle = timer_ticks(option_value(fdt_bootargs(fdt), "idle", 0), frequency);
+	run = timer_ticks(option_value(args, "run", 100000000u), frequency);
+	gap = timer_ticks(option_value(args, "gap", 1000u), frequency);
+	idle = timer_ticks(option_value(args, "idle", 0), frequency);
 	intid = timer_intid(fdt);
 	if (!gic_init(fdt)) {
 		return;
@@ -126,14 +132,14 @@ void guest_main(const void *fdt)
 	for (;;) {
 		struct span s = { 0 };
 		struct realtime before = { 0 }, after = { 0 };
-		const uint64_t stolen = page != (void *)0 ? page->stolen_ns : 0;
+		const uint64_t stolen = page_stolen();
 
 		(void)realtime_info(KZ_INFO_TIME, &before);
 		span_measure(&s);
 		(void)realtime_info(KZ_INFO_TIME, &after);
 		s.executed = after.x1 - before.x1;
 		s.stolen = after.x2 - before.x2;
-		s.stolen_page = (page != (void *)0 ? page->stolen_ns : 0) - stolen;
+		s.stolen_page = page_stolen() - stolen;
 		span_print(&s);
 		if (idle != 0) {
 			hog_sleep(idle);

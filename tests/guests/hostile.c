@@ -70,13 +70,10 @@ static void phase_end(const char *name, bool all)
 	line_begin(&line);
 	line_text(&line, all && faulted() != tried ? "not ok " : "ok ");
 	line_text(&line, name);
-	line_text(&line, ": ");
-	line_decimal(&line, tried);
-	line_text(&line, " tried, ");
-	line_decimal(&line, faulted());
-	line_text(&line, " faulted\n");
-	while (!line_send(&line, LINE_MAX)) {
-	}
+	line_value(&line, ": ", tried);
+	line_value(&line, " tried, ", faulted());
+	line_text(&line, " faulted");
+	line_print(&line);
 }
 
 /* ---- Memory ---- */

@@ -79,9 +79,7 @@ static void check(const char *name, bool ok)
 	line_begin(&line);
 	line_text(&line, ok ? "ok " : "not ok ");
 	line_text(&line, name);
-	line_text(&line, "\n");
-	while (!line_send(&line, LINE_MAX)) {
-	}
+	line_print(&line);
 }
 
 /* ---- What a start finds ---- */

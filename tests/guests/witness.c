@@ -132,18 +132,12 @@ static uint64_t median(void)
 static void report(struct line *line)
 {
 	line_begin(line);
-	line_text(line, "witness: min ");
-	line_decimal(line, least);
-	line_text(line, " median ");
-	line_decimal(line, median());
-	line_text(line, " max ");
-	line_decimal(line, most);
-	line_text(line, " checked ");
-	line_decimal(line, checked);
-	line_text(line, " changed ");
-	line_decimal(line, changed);
-	line_text(line, " strays ");
-	line_decimal(line, strays);
+	line_value(line, "witness: min ", least);
+	line_value(line, " median ", median());
+	line_value(line, " max ", most);
+	line_value(line, " checked ", checked);
+	line_value(line, " changed ", changed);
+	line_value(line, " strays ", strays);
 	line_text(line, "\n");
 	for (uint32_t i = 0; i < LATENCY_MAX; i++) {
 		histogram[i] = 0;

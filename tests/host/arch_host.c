@@ -128,7 +128,6 @@ bool arch_cpu_poll(void)
 	uint32_t kicks = __atomic_load_n(&me->kicks, __ATOMIC_ACQUIRE);
 	bool wanted = me->woken != kicks;
 
-	me->polls++;
 	me->woken = kicks;
 	return wanted;
 }
@@ -236,7 +235,6 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	check_own(v);
 	assert(v->cpu->arch.loaded == v);
 	v->cpu->arch.loaded = NULL;
-	v->away.saves++;
 	return v->away.alarm;
 }
 
@@ -245,7 +243,6 @@ void arch_vcpu_load(struct vcpu *v)
 	check_own(v);
 	assert(v->cpu->arch.loaded == NULL && !v->arch.parked);
 	v->cpu->arch.loaded = v;
-	v->away.loads++;
 }
 
 void arch_vcpu_mask(struct vcpu *v, bool masked)

@@ -42,14 +42,13 @@ struct arch_vcpu {
 
 /* Of a vCPU while another has the core. */
 struct arch_away {
-	uint32_t saves, loads;		/* calls */
 	uint64_t alarm;			/* what arch_vcpu_save says */
 };
 
 struct arch_percpu {
 	uint32_t kicks;			/* calls of arch_cpu_kick for this core; atomic */
 	uint32_t woken;			/* of these: arch_cpu_wait has seen them */
-	uint32_t waits, polls;		/* calls of arch_cpu_wait, _poll */
+	uint32_t waits;			/* calls of arch_cpu_wait */
 	struct vcpu *loaded;		/* whose registers these are; one at a time */
 	bool started;			/* by arch_cpu_start */
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kizami/hcall.h>
 #include "policy.h"
 
 #define FAR_AWAY	(1ull << 40)
@@ -65,6 +66,8 @@ static void configure(const struct sim_set *set)
 		vm->server.period_ns = s->period * SIM_TICK_NS;
 		vm->server.deadline_ns = s->deadline * SIM_TICK_NS;
 		vm->server.weight = s->weight;
+		vm->server.on_miss = KZ_EVENT_NOTIFY;
+		vm->server.on_overrun = i % 2 != 0 ? KZ_EVENT_NOTIFY : KZ_EVENT_COUNT;
 	}
 }
 
@@ -272,6 +275,8 @@ static uint64_t source_at(const struct sim *sim, enum source source, uint32_t i)
 	}
 }
 
+#define SETTLED	(NEVER / 2)	/* so many ties that nobody else comes first then */
+
 struct event {
 	uint64_t at;
 	enum source source;
@@ -295,12 +300,9 @@ static struct event first_event(const struct sim *sim, uint64_t *rng)
 			if (at == NEVER || (at = at < host.ticks ? host.ticks : at) > first.at) {
 				continue;
 			}
-			ties = good ? SIM_MAX * SOURCES : at < first.at ? 1 : ties + 1;
+			ties = good ? SETTLED : at < first.at ? 1 : ties + 1;
 			if (good || at < first.at || sim_random(rng) % ties == 0) {
 				first = (struct event){at, (enum source)s, i};
-			}
-			if (good) {
-				ties = NEVER - SIM_MAX * SOURCES;	/* nobody else now */
 			}
 		}
 	}
@@ -367,8 +369,7 @@ static struct vcpu *next(void)
 	if (why == HOST_RETURNED) {
 		return leave_guest();
 	}
-	SIM_CHECK(why == HOST_ASLEEP, "at %llu sched_next ends with %d",
-		  (unsigned long long)host.ticks, why);
+	SIM_CHECK(why == HOST_ASLEEP, "at %llu sched_next ends with %d", (ull)host.ticks, why);
 	return NULL;
 }
 
@@ -379,13 +380,12 @@ static void step(struct sim *sim)
 
 	sim->oracle.loaded = index_of(host.cpu[0].vcpu);
 	v = next();
-	SIM_CHECK(sched_check(&host.cpu[0]), "at %llu sched_check",
-		  (unsigned long long)host.ticks);
+	SIM_CHECK(sched_check(&host.cpu[0]), "at %llu sched_check", (ull)host.ticks);
 	SIM_CHECK(v == NULL || host.cpu[0].arch.loaded == v, "%u runs with another's registers",
 		  index_of(v));
 	oracle_settle(&sim->oracle);
 	for (uint32_t i = 0; i < sim->set->count; i++) {
-		oracle_compare(&sim->oracle, i, &vcpu_of(i)->sched);
+		oracle_compare(&sim->oracle, i, vcpu_of(i));
 	}
 	oracle_chosen(&sim->oracle, index_of(v));
 	if (index_of(v) != before) {
@@ -406,6 +406,7 @@ static void start(struct sim *sim)
 		g->line_at = NEVER;		/* until it has run: then it has switched them on */
 		draw(sim, i);
 		vm_start(&machine.vm[i]);
+		vcpu_of(i)->sched.notify = KZ_NOTIFY_MISS | KZ_NOTIFY_OVERRUN;
 		oracle_start(&sim->oracle, i);
 	}
 	step(sim);
@@ -429,7 +430,7 @@ void sim_run(struct sim *sim, struct sim_set *set)
 	sim->oracle.guard = host.cpu[0].sched.guard;
 	SIM_CHECK(set->strict || (double)sim->oracle.guard * (1.0 - sim_density(set)) >
 		  (double)set->blocking - 0.1, "the guard is %llu ticks only",
-		  (unsigned long long)sim->oracle.guard);
+		  (ull)sim->oracle.guard);
 	start(sim);
 	for (;;) {
 		struct event e = first_event(sim, &rng);
@@ -438,13 +439,13 @@ void sim_run(struct sim *sim, struct sim_set *set)
 			break;
 		}
 		idle = e.at == host.ticks ? idle + 1 : 0;
-		SIM_CHECK(idle < 100, "at %llu time stands still", (unsigned long long)e.at);
+		SIM_CHECK(idle < 100, "at %llu time stands still", (ull)e.at);
 		handle(sim, e);
 		step(sim);
 	}
 	for (uint32_t i = 0; i < set->count; i++) {
 		sim->jobs += sim->oracle.ref[i].jobs;
 		sim->misses += sim->oracle.ref[i].misses;
-		oracle_end(&sim->oracle, i, &vcpu_of(i)->sched);
+		oracle_end(&sim->oracle, i, vcpu_of(i));
 	}
 }

@@ -16,6 +16,8 @@
 #define SIM_DEMAND_MAX	4096u		/* ticks: the exact test looks no further */
 #define SIM_MARKS	16u
 
+typedef unsigned long long ull;	/* as printf wants it */
+
 /* What a guest does when it has executed for a while. */
 enum sim_act { SIM_DONE, SIM_SLEEP, SIM_WAIT, SIM_ACTS };
 
@@ -76,7 +78,6 @@ uint64_t sim_witness(const struct sim_set *set);
 enum sim_verdict { SIM_ADMITTED, SIM_REFUSED, SIM_UNKNOWN };
 enum sim_verdict sim_admit(struct sim_set *set);
 double sim_density(const struct sim_set *set);
-double sim_utilization(const struct sim_set *set);
 
 /* ---- sim_oracle.c: the rules of a server, told a second time, and the checks ---- */
 
@@ -99,7 +100,10 @@ struct ref {
 	int64_t left;
 	bool told, masked;
 	uint64_t alarm;			/* of a WFI: when its own timer fires */
-	uint64_t jobs, misses, late, overruns, executed, last_late;
+	uint64_t jobs, misses, late, overruns, executed;
+	struct {
+		uint64_t release, misses;
+	} answer;			/* of its last job_done; release 0: none */
 	/* Of the last periods: when they began, were due, and what was executed in them. */
 	struct {
 		uint64_t release, due, ran;
@@ -142,9 +146,9 @@ void oracle_serve(struct oracle *o, uint32_t i, uint64_t budget, uint64_t period
 void oracle_settle(struct oracle *o);
 /* It chose: SIM_NOBODY, if the core sleeps. */
 void oracle_chosen(struct oracle *o, uint32_t i);
+void oracle_compare(const struct oracle *o, uint32_t i, const struct vcpu *v);
 /* At the end: counters agree. */
-void oracle_end(struct oracle *o, uint32_t i, const struct sched *s);
-void oracle_compare(const struct oracle *o, uint32_t i, const struct sched *s);
+void oracle_end(const struct oracle *o, uint32_t i, const struct vcpu *v);
 
 /* ---- sim.c: the event loop ---- */
 

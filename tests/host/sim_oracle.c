@@ -3,8 +3,6 @@
 
 #include "sim.h"
 
-typedef unsigned long long ull;
-
 void oracle_init(struct oracle *o, const struct sim_set *set)
 {
 	memset(o, 0, sizeof(*o));
@@ -346,6 +344,8 @@ void oracle_settle(struct oracle *o)
 			ready_or_out(r);
 			if (done) {
 				begin_backlog(o, r, true);
+				r->answer.release = r->release;
+				r->answer.misses = r->misses;
 			}
 		}
 	}
@@ -419,20 +419,30 @@ void oracle_chosen(struct oracle *o, uint32_t i)
 	o->left_it = false;
 }
 
-void oracle_compare(const struct oracle *o, uint32_t i, const struct sched *s)
+void oracle_compare(const struct oracle *o, uint32_t i, const struct vcpu *v)
 {
 	const struct ref *r = &o->ref[i];
+	const struct sched *s = &v->sched;
+	uint64_t release;
 
 	SIM_CHECK(!r->server || (s->server.release == r->release && s->server.due == r->due &&
 				 s->server.left == r->left),
 		  "at %llu %u: release %llu, due %llu, left %lld; should be %llu, %llu, %lld",
 		  (ull)o->now, i, (ull)s->server.release, (ull)s->server.due,
 		  (long long)s->server.left, (ull)r->release, (ull)r->due, (long long)r->left);
+	/* A guest's clock begins when its memory is there. */
+	release = r->answer.release == 0 ? 0 : (r->answer.release - v->vm->epoch) * SIM_TICK_NS;
+	SIM_CHECK(v->arch.result[0] == release && v->arch.result[1] == r->answer.misses,
+		  "at %llu %u: job_done says %llu ns, %llu missed; should be %llu, %llu",
+		  (ull)o->now, i, (ull)v->arch.result[0], (ull)v->arch.result[1], (ull)release,
+		  (ull)r->answer.misses);
 }
 
-void oracle_end(struct oracle *o, uint32_t i, const struct sched *s)
+void oracle_end(const struct oracle *o, uint32_t i, const struct vcpu *v)
 {
 	const struct ref *r = &o->ref[i];
+	const struct sched *s = &v->sched;
+	uint64_t told = r->misses + (i % 2 != 0 ? r->overruns : 0);	/* as configured */
 
 	check_supply(o, i);
 	check_windows(o, i);
@@ -444,4 +454,6 @@ void oracle_end(struct oracle *o, uint32_t i, const struct sched *s)
 		  (ull)r->overruns);
 	SIM_CHECK(!r->server || s->jobs == r->jobs, "%u at the end: %llu jobs, should be %llu", i,
 		  (ull)s->jobs, (ull)r->jobs);
+	SIM_CHECK(v->arch.ppi_rises == told, "%u at the end: %u events told, should be %llu", i,
+		  v->arch.ppi_rises, (ull)told);
 }

@@ -92,7 +92,7 @@ void sim_generate(struct sim_set *set, uint64_t seed)
 
 	memset(set, 0, sizeof(*set));
 	set->seed = seed;
-	if (sim_range(&rng, 0, 7) == 0) {
+	if (sim_range(&rng, 0, 9) == 0) {
 		servers = (uint32_t)sim_range(&rng, 5, SIM_MAX);
 	}
 	set->count = servers + (uint32_t)sim_range(&rng, 0, SIM_MAX - servers < 2 ?
@@ -127,15 +127,14 @@ void sim_print(const struct sim_set *set)
 						 "mixed", "clock", "late", "yielder"};
 
 	fprintf(stderr, "set: seed %llu, horizon %llu, reserve %u ppm%s%s\n",
-		(unsigned long long)set->seed, (unsigned long long)set->horizon,
-		set->reserve_ppm, set->strict ? ", strict" : "", set->forced ? ", forced" : "");
+		(ull)set->seed, (ull)set->horizon, set->reserve_ppm,
+		set->strict ? ", strict" : "", set->forced ? ", forced" : "");
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct sim_spec *s = &set->spec[i];
 
 		fprintf(stderr, "  %u: budget %llu, period %llu, deadline %llu, weight %u, %s, "
-			"%u lines of %llu\n", i, (unsigned long long)s->budget,
-			(unsigned long long)s->period, (unsigned long long)s->deadline, s->weight,
-			kinds[s->kind], s->lines, (unsigned long long)set->cost);
+			"%u lines of %llu\n", i, (ull)s->budget, (ull)s->period,
+			(ull)s->deadline, s->weight, kinds[s->kind], s->lines, (ull)set->cost);
 	}
 }
 
@@ -148,18 +147,6 @@ double sim_density(const struct sim_set *set)
 	for (uint32_t i = 0; i < set->count; i++) {
 		if (set->spec[i].budget != 0) {
 			sum += (double)set->spec[i].budget / (double)set->spec[i].deadline;
-		}
-	}
-	return sum;
-}
-
-double sim_utilization(const struct sim_set *set)
-{
-	double sum = 0.0;
-
-	for (uint32_t i = 0; i < set->count; i++) {
-		if (set->spec[i].budget != 0) {
-			sum += (double)set->spec[i].budget / (double)set->spec[i].period;
 		}
 	}
 	return sum;
@@ -255,7 +242,7 @@ static void run_refused(struct sim_set *set, struct sim_totals *t)
 	static struct sim sim;
 
 	SIM_CHECK(set->close || !sim_accepted(set), "seed %llu: the core accepts a set that "
-		  "needs proof", (unsigned long long)set->seed);
+		  "needs proof", (ull)set->seed);
 	for (uint32_t i = 0; i < set->count; i++) {
 		set->spec[i].kind = SIM_HOG;
 	}
@@ -264,9 +251,8 @@ static void run_refused(struct sim_set *set, struct sim_totals *t)
 	set->horizon = NEVER - 1;
 	sim_run(&sim, set);
 	SIM_CHECK(sim.oracle.first_late == set->witness + sim.oracle.started, "seed %llu: the "
-		  "first miss is at %llu instead of %llu", (unsigned long long)set->seed,
-		  (unsigned long long)(sim.oracle.first_late - sim.oracle.started),
-		  (unsigned long long)set->witness);
+		  "first miss is at %llu instead of %llu", (ull)set->seed,
+		  (ull)(sim.oracle.first_late - sim.oracle.started), (ull)set->witness);
 	t->jobs += sim.jobs;
 	t->switches += sim.switches;
 }
@@ -313,8 +299,6 @@ void sim_total(struct sim_totals *sum, const struct sim_totals *part)
 
 void sim_totals_print(const struct sim_totals *t, uint64_t first_seed)
 {
-	typedef unsigned long long ull;
-
 	printf("%llu sets from seed %llu: %llu admitted (%llu runs strict, %llu with storms of "
 	       "%llu interrupts, %llu twice), %llu refused and shown to miss, %llu undecided; "
 	       "%llu jobs, %llu switches, %llu deadlines missed by guests that wanted too much\n",

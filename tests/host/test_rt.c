@@ -11,18 +11,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "dice.h"
 #include "../../tools/kzc/rt.h"
 
 #define SETS	2000000u
 #define END	122u		/* of simulations: past a hyperperiod, when all is due */
-
-static uint64_t state = 1;
-
-static uint32_t dice(uint32_t sides)
-{
-	state = state * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)((state >> 33) * sides >> 31);
-}
 
 /* Periods with a small common multiple, so that a hyperperiod is short: 120. */
 static const uint8_t periods[] = { 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 30, 40, 60 };

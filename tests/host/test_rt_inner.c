@@ -10,18 +10,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "dice.h"
 #include "../../tools/kzc/rt.h"
 
 #define SETS	200000u
 #define END	600u		/* past a hyperperiod, 120, from any point of it */
-
-static uint64_t state = 7;
-
-static uint32_t dice(uint32_t sides)
-{
-	state = state * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)((state >> 33) * sides >> 31);
-}
 
 static uint64_t max(uint64_t a, uint64_t b)
 {
@@ -341,5 +334,6 @@ int main(void)
 		cmocka_unit_test(test_edf_response),
 	};
 
+	dice_state = 7;
 	return cmocka_run_group_tests_name("rt_inner", tests, NULL, NULL);
 }

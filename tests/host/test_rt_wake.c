@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "dice.h"
 #include "server.h"
 #include "../../tools/kzc/rt.h"
 
@@ -18,14 +19,6 @@
 #define TICKS	4000u		/* a run */
 
 enum core { EARLY, LATE, ANY };
-
-static uint64_t state = 3;
-
-static uint32_t dice(uint32_t sides)
-{
-	state = state * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)((state >> 33) * sides >> 31);
-}
 
 static struct {
 	uint64_t tight;		/* how often the least was supplied, and not more */
@@ -131,5 +124,6 @@ int main(void)
 		cmocka_unit_test(test_wake),
 	};
 
+	dice_state = 3;
 	return cmocka_run_group_tests_name("rt_wake", tests, NULL, NULL);
 }

@@ -26,6 +26,10 @@ SLOW = float(os.environ.get("TIMEOUT_SCALE", "1"))
 EXACT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm",
          "-global", "cortex-a53-arm-cpu.cntfrq=1000000000"]
 
+# What the servo prints each second.
+SERVO = (r"^servo: (?P<loops>\d+) loops  latency ns min (?P<min>\d+) avg (?P<avg>\d+) "
+         r"p99 (?P<p99>\d+) max (?P<max>\d+)  missed (?P<missed>\d+)$")
+
 
 class Failure(AssertionError):
     """Something did not show up in time, or the machine ended."""

@@ -27,8 +27,6 @@ vm hostile {{ level = {level}  cpus = {{3}}  memory = 2M  image = "../../guests/
 OTHERS = ("witness", "guard", "servo")
 WITNESS = (r"^witness: min (?P<min>\d+) median (?P<median>\d+) max (?P<max>\d+) "
            r"checked (?P<checked>\d+) changed (?P<changed>\d+) strays (?P<strays>\d+)$")
-SERVO = (r"^servo: (?P<loops>\d+) loops  latency ns min (?P<min>\d+) avg (?P<avg>\d+) "
-         r"p99 (?P<p99>\d+) max (?P<max>\d+)  missed (?P<missed>\d+)$")
 PHASES = {"CPU_SUSPEND": 64, "memory of the board": 2_000_000,
           "memory of the whole space": 40_000, "fetches from devices": 4,
           "cache maintenance": 100_000, "calls": 20_000, "SGIs": 16_000, "debug exceptions": 2,
@@ -112,7 +110,7 @@ def figures(lines, pattern):
 def wait_quiet(m, count):
     """Figures of the three others, of so many more reports each."""
     start = len(m.screen.lines)
-    patterns = {"witness": WITNESS, "guard": WITNESS, "servo": SERVO}
+    patterns = {"witness": WITNESS, "guard": WITNESS, "servo": machine.SERVO}
 
     def ready():
         now = {vm: figures(m.lines_of(vm, start), p) for vm, p in patterns.items()}
@@ -172,7 +170,7 @@ def test_hostile(boot, board, level):
     took = time.monotonic() - began
     during = {"witness": figures(m.lines_of("witness", start), WITNESS),
               "guard": figures(m.lines_of("guard", start), WITNESS),
-              "servo": figures(m.lines_of("servo", start), SERVO)}
+              "servo": figures(m.lines_of("servo", start), machine.SERVO)}
     after = wait_quiet(m, 3)
 
     print(f"\n{board}, hostile at {level.upper()}, {took:.0f} s")

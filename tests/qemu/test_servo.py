@@ -7,13 +7,12 @@ import machine
 
 DEMO = machine.ROOT / "demo"
 CORE = 3
-REPORT = (r"^servo: (?P<loops>\d+) loops  latency ns min (?P<min>\d+) avg (?P<avg>\d+) "
-          r"p99 (?P<p99>\d+) max (?P<max>\d+)  missed (?P<missed>\d+)$")
 
 
 def report(m, timeout=60):
     """servo's next report, as numbers."""
-    return {name: int(n) for name, n in m.wait_line("servo", REPORT, timeout).groupdict().items()}
+    found = m.wait_line("servo", machine.SERVO, timeout).groupdict()
+    return {name: int(n) for name, n in found.items()}
 
 
 def reports(m, count):
