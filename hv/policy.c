@@ -162,10 +162,15 @@ void policy_event(struct vcpu *v, uint32_t what)
 	}
 }
 
-/* ns of the guest's virtual counter. */
+/* ns of the guest's virtual counter; below 0 for what was before it began, with the VM loaded. */
 static uint64_t guest_ns(const struct vcpu *v, uint64_t ticks)
 {
-	return ticks == 0 ? 0 : ns_of_ticks(ticks - v->vm->epoch);
+	uint64_t epoch = v->vm->epoch;
+
+	if (ticks == 0) {
+		return 0;
+	}
+	return ticks >= epoch ? ns_of_ticks(ticks - epoch) : -ns_of_ticks(epoch - ticks);
 }
 
 void policy_released(struct vcpu *v)

@@ -11,10 +11,11 @@
 #ifndef HV_SCHED_H
 #define HV_SCHED_H
 
+#include <kizami/blob.h>
 #include "server.h"
 #include "time.h"
 
-#define SCHED_SLOTS	8u	/* vCPUs of a core; KZ_VMS_MAX: a VM has one of a core */
+#define SCHED_SLOTS	KZ_VMS_MAX	/* vCPUs of a core: of each VM one at most */
 
 struct vcpu;
 struct percpu;

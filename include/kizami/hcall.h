@@ -28,7 +28,7 @@
 #define KZ_HVC_JOB_DONE			0xc6000002u
 
 /*
- * (events): interrupt KZ_EVENT_INTID for these KZ_EVENT_ bits from now on, none
+ * (events): interrupt KZ_EVENT_INTID for these KZ_NOTIFY_ bits from now on, none
  * for 0. KZ_EINVAL: another bit.
  */
 #define KZ_HVC_NOTIFY			0xc6000003u
@@ -44,7 +44,11 @@ enum kz_info_page {
 	KZ_INFO_SERVER,		/* deadline, period, budget; all 0: it has none */
 	KZ_INFO_COUNTS,		/* jobs released, deadlines missed, budgets overrun */
 	KZ_INFO_TIME,		/* executed; stolen: wanted, not got; left of the budget */
-	KZ_INFO_LAST,		/* when: last deadline missed, last overrun, release of this job */
+	/*
+	 * when: last deadline missed, last overrun, release of this job; signed: the first job is
+	 * released before the VM's memory is loaded, and its clock begins after that
+	 */
+	KZ_INFO_LAST,
 	KZ_INFO_PAGES
 };
 

@@ -17,6 +17,8 @@
 
 #include "sim.h"
 
+_Static_assert(SIM_MAX == 16, "sim_many.h comes first");
+
 #define SETS		1000000ull
 #define FIRST_SEED	1ull
 #define WORKERS		2u
