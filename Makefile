@@ -47,7 +47,7 @@ LD_HV = $(CC_ARM) $(CFLAGS_HV) $(LTO) -static -nostdlib \
 else
 LD_HV = $(LD_ARM) $(LDFLAGS_ARM)
 endif
-HOT := arch/arm64/quick.c arch/arm64/switch.c arch/vgic_switch.c hv/sched_quick.c
+HOT := arch/arm64/quick.c arch/arm64/switch.c hv/sched_quick.c
 TAILS := trap_sched|trap_job_done|trap_irq_long|trap_call_long
 DEP = -MMD -MP -MT $@ -MF $(@:=.d)
 

@@ -124,6 +124,9 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1);
 
 /* ---- On a core that several share ---- */
 
+/* v's interface and private twins go to memory, and come back. Own core. */
+void vgic_save(struct vcpu *v);
+void vgic_load(struct vcpu *v);
 /* As vgic_is_pending, in the cheapest way that will do. Own core. */
 bool vgic_has_work(struct vcpu *v);
 /* The physical SPI is the VM's. Boot core, once. */

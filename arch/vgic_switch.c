@@ -1,11 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts on a core that several vCPUs share: those that a vCPU has as it waits,
- * and those that come while another executes.
+ * Interrupts of a vCPU that shares its core: its list registers and its private twins
+ * come and go with it. While it is away the model says due where it would touch
+ * hardware, and vgic_attend does it when it is back.
  */
 #include <gic_quick.h>
 #include "arch.h"
 #include "vgic.h"
+#include "vgic_switch.h"
+
+/* The private twins that are active: held, and not ended by way of a list register. */
+static uint32_t still_held(const struct vgic_cpu *g)
+{
+	const struct vgic_bank *b = &g->bank;
+	uint32_t held = b->held & b->hw;
+
+	for (uint32_t s = b->inlr & held; UNLIKELY(s != 0); s &= s - 1) {
+		uint32_t intid = (uint32_t)__builtin_ctz(s);
+
+		held &= ~((g->away_empty & g->lr_hw) >> b->lr[intid] & 1) << intid;
+	}
+	return held;
+}
+
+void vgic_save(struct vcpu *v)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	bool v3 = gic.v3;
+
+	g->vmcr = vmcr_get(v3);
+	if (v3) {
+		g->apr[0] = read_ich_ap0r0_el2();
+		g->apr[1] = read_ich_ap1r0_el2();
+		g->hcr_now = read_ich_hcr_el2();
+	} else {
+		g->apr[0] = mmio_read32(gic.gich + GICH_APR);
+		g->hcr_now = mmio_read32(gic.gich + GICH_HCR);
+	}
+	g->away_empty = gic_quick_empty(v3);
+	g->plain = is_plain(g, g->away_empty, g->apr[0] | g->apr[1]);
+	for (uint32_t used = g->lr_used & ~g->away_empty; used != 0; used &= used - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(used);
+
+		g->lr[i] = gic_quick_lr_get(v3, i);
+		gic_quick_lr_set(v3, i, 0);
+	}
+	if (UNLIKELY(g->hcr != GIC_HCR_EN || (g->lr_used & g->lr_eoi) != 0) &&
+	    v->sched.state != SCHED_BLOCKED) {	/* vgic_has_work has looked */
+		/* the maintenance interrupt goes with its cause: that is looked for later */
+		g->due = true;
+		__atomic_fetch_or(&v->hazard, HAZARD_IRQ, __ATOMIC_RELAXED);
+	}
+	v->cpu->arch.ppis = twins_on(g);
+	/* one that the guest has ended is not active any more */
+	twins(v, GICD_ICACTIVER, still_held(g));
+}
+
+void vgic_load(struct vcpu *v)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	bool v3 = gic.v3;
+
+	if (g->plain) {			/* vgic_switch says no more of it */
+		g->apr[0] = 0;
+		g->apr[1] = 0;
+		g->hcr_now = GIC_HCR_EN;
+		g->away_empty = ~0u;
+	}
+	vmcr_set(v3, g->vmcr);
+	if (v3) {
+		write_ich_ap0r0_el2(g->apr[0]);
+		write_ich_ap1r0_el2(g->apr[1]);
+		write_ich_hcr_el2(g->hcr_now);
+	} else {
+		mmio_write32(gic.gich + GICH_APR, (uint32_t)g->apr[0]);
+		mmio_write32(gic.gich + GICH_HCR, (uint32_t)g->hcr_now);
+	}
+	for (uint32_t used = g->lr_used & ~g->away_empty; used != 0; used &= used - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(used);
+
+		gic_quick_lr_set(v3, i, g->lr[i]);
+	}
+	load_enables(v, v->cpu->arch.ppis);
+	twins(v, GICD_ISACTIVER, still_held(g));
+}
 
 bool vgic_has_work(struct vcpu *v)
 {

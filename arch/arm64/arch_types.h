@@ -16,7 +16,7 @@ struct arch_away {
 	uint64_t cntv_ctl_el0, cntv_cval_el0, cntp_ctl_el0, cntp_cval_el0;
 	uint64_t hcr_el2;
 	uint64_t vttbr_el2, vmpidr_el2, cntvoff_el2;	/* constant */
-	uint64_t amair_el1, afsr0_el1, afsr1_el1, mdscr_el1;	/* if percpu.rare */
+	uint64_t amair_el1, afsr0_el1, afsr1_el1, mdscr_el1;	/* with ODD_REGISTERS */
 	_Alignas(16) uint64_t fp[66];	/* v0 to v31, FPCR, FPSR; of a vCPU that is not percpu.fp */
 };
 
@@ -45,14 +45,13 @@ struct arch_vm {
 	struct vgic vgic;
 };
 
+#define ODD_GICV2	BIT(0)
+/* It keeps what is written to AMAIR_EL1, AFSR0_EL1 or AFSR1_EL1, or a guest has set MDSCR_EL1. */
+#define ODD_REGISTERS	BIT(1)
+
 struct arch_percpu {
 	struct vcpu *fp;		/* whose FP registers the core has */
-	/*
-	 * There is more to switch than usual: GICv2, or registers that hardly anybody has or
-	 * uses. This core keeps what is written to AMAIR_EL1, AFSR0_EL1 or AFSR1_EL1, or a guest
-	 * has set MDSCR_EL1.
-	 */
-	bool rare;
+	uint8_t odd;			/* what makes a switch more than usual: */
 	uint32_t ppis;			/* guests' PPIs that are on while no vCPU is loaded */
 };
 

@@ -10,6 +10,7 @@
 #include "sysreg.h"
 #include "trap.h"
 #include "vectors.h"
+#include "vgic.h"
 #include "vgic_switch.h"
 
 #define TIMER_ENABLE	1u		/* CNTx_CTL_EL0, DDI 0487 D19.12 */
@@ -28,8 +29,8 @@ static void fp_trap(bool on)
 	write_cptr_el2((read_cptr_el2() & ~CPTR_TFP) | (on ? CPTR_TFP : 0));
 }
 
-/* Registers of v that its core has only if it is a rare one, or a guest is debugged. */
-static COLD void rare_save(struct vcpu *v)
+/* Registers of v that its core has only if it is an odd one, or a guest is debugged. */
+static COLD void odd_save(struct vcpu *v)
 {
 	v->away.amair_el1 = read_amair_el1();
 	v->away.afsr0_el1 = read_afsr0_el1();
@@ -37,7 +38,7 @@ static COLD void rare_save(struct vcpu *v)
 	v->away.mdscr_el1 = read_mdscr_el1();
 }
 
-static COLD void rare_load(const struct vcpu *v)
+static COLD void odd_load(const struct vcpu *v)
 {
 	write_amair_el1(v->away.amair_el1);
 	write_afsr0_el1(v->away.afsr0_el1);
@@ -51,8 +52,8 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	uint64_t virt;
 
 	el1_switch(v, r->regs, NULL);
-	if (v->cpu->arch.rare) {
-		rare_save(v);
+	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
+		odd_save(v);
 	}
 	vgic_save(v);
 	if (v->sched.state != SCHED_BLOCKED) {
@@ -61,6 +62,16 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	virt = fires(r->cntv_ctl_el0, r->cntv_cval_el0);
 	return min_u64(virt == NEVER ? NEVER : virt + r->cntvoff_el2,
 		       fires(r->cntp_ctl_el0, r->cntp_cval_el0));
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+	el1_load(v, v->away.regs);
+	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
+		odd_load(v);
+	}
+	fp_trap(v->cpu->arch.fp != v);
+	vgic_load(v);
 }
 
 /* Its virtual timer is due already: its line would cost another exit. */
@@ -72,19 +83,6 @@ static ALWAYS_INLINE bool timer_due(const struct vcpu *v, uint64_t now)
 	       r->cntv_cval_el0 <= now - r->cntvoff_el2;
 }
 
-void arch_vcpu_load(struct vcpu *v)
-{
-	el1_load(v, v->away.regs);
-	if (v->cpu->arch.rare) {
-		rare_load(v);
-	}
-	fp_trap(v->cpu->arch.fp != v);
-	vgic_load(v);
-	if (timer_due(v, v->cpu->sched.since)) {
-		vgic_load_irq(v, gic.vtimer);
-	}
-}
-
 static NOINLINE struct vcpu *switch_timer(struct vcpu *v, struct vcpu *old)
 {
 	vgic_load_irq(v, gic.vtimer);
@@ -94,6 +92,7 @@ static NOINLINE struct vcpu *switch_timer(struct vcpu *v, struct vcpu *old)
 /* All that is left to do, if that is more than the usual. */
 static NOINLINE struct vcpu *switch_long(struct vcpu *v, struct vcpu *old)
 {
+	v->cpu->vcpu = v;
 	(void)arch_vcpu_save(old);
 	arch_vcpu_load(v);
 	return v;
@@ -113,23 +112,35 @@ static ALWAYS_INLINE void switch_fp(struct percpu *cpu, const struct vcpu *v,
 	}
 }
 
-struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old)
+static ALWAYS_INLINE struct vcpu *switch_to(struct percpu *cpu, struct vcpu *v,
+					    struct vcpu *old, bool v3)
 {
-	struct percpu *cpu = v->cpu;
-
-	write_cnthp_cval_el2(cpu->sched.next);		/* NEVER: longer than machines last */
-	if (v == old) {
-		return v;
-	}
-	cpu->vcpu = v;
-	if (UNLIKELY(cpu->arch.rare) || !vgic_switch(old, v)) {
+	if (UNLIKELY(!vgic_switch(old, v, v3))) {
 		return switch_long(v, old);
 	}
+	cpu->vcpu = v;
 	switch_fp(cpu, v, old);
 	if (UNLIKELY(timer_due(v, cpu->sched.since))) {
 		return switch_timer(v, old);
 	}
 	return el1_switch(v, old->away.regs, v->away.regs);
+}
+
+static NOINLINE struct vcpu *switch_odd(struct vcpu *v, struct vcpu *old)
+{
+	return (v->cpu->arch.odd & ODD_REGISTERS) != 0 ? switch_long(v, old) :
+	       switch_to(v->cpu, v, old, false);
+}
+
+struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old)
+{
+	struct percpu *cpu = v->cpu;
+
+	write_cnthp_cval_el2(cpu->sched.next);	/* NEVER: longer than machines last */
+	if (v == old) {
+		return v;
+	}
+	return LIKELY(cpu->arch.odd == 0) ? switch_to(cpu, v, old, true) : switch_odd(v, old);
 }
 
 /* ---- FP registers: they move when somebody uses them ---- */

@@ -95,7 +95,7 @@ static bool debug_access(struct vcpu *v, uint32_t iss)
 	if ((iss & 1) == 0) {
 		if (reg == ISS_MDSCR) {
 			write_mdscr_el1(v->arch.x[rt]);
-			v->cpu->arch.rare |= v->arch.x[rt] != 0;
+			v->cpu->arch.odd |= v->arch.x[rt] != 0 ? ODD_REGISTERS : 0;
 		}
 		return true;
 	}
@@ -349,8 +349,12 @@ void trap_irq_el2(struct percpu *cpu)
 	gic_eoi(iar);
 	v = intid < GIC_PRIVATE ? cpu->vcpu : vgic_target(intid);
 	if (v != NULL && v->cpu == cpu && vgic_has_twin(v, intid)) {
-		vgic_hw_irq(v, intid);
-		if (vgic_is_loaded(v)) {
+		bool loaded = vgic_is_loaded(v);
+
+		if (!loaded || intid >= GIC_PRIVATE || !irq_again(v, intid)) {
+			vgic_hw_irq(v, intid);
+		}
+		if (loaded) {
 			sched_wake(v);
 		}
 	} else {

@@ -94,13 +94,18 @@ static void reset_el1(void)
 }
 
 /* Are they registers at all? On most cores they are 0 (DDI 0487 D19.2: implementation defined). */
-static void reset_rare(struct percpu *cpu)
+static void reset_odd(struct percpu *cpu)
 {
 	write_amair_el1(~0ull);
 	write_afsr0_el1(~0ull);
 	write_afsr1_el1(~0ull);
 	isb();			/* what is read is what was kept */
-	cpu->arch.rare |= !gic.v3 || (read_amair_el1() | read_afsr0_el1() | read_afsr1_el1()) != 0;
+	if ((read_amair_el1() | read_afsr0_el1() | read_afsr1_el1()) != 0) {
+		cpu->arch.odd |= ODD_REGISTERS;
+	}
+	if (!gic.v3) {
+		cpu->arch.odd |= ODD_GICV2;
+	}
 	write_amair_el1(0);
 	write_afsr0_el1(0);
 	write_afsr1_el1(0);
@@ -221,7 +226,7 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 	reset_timers();
 	reset_el2(v);
 	reset_el1();
-	reset_rare(v->cpu);
+	reset_odd(v->cpu);
 	reset_debug();
 	reset_gic(v);
 	fp_release(v);
