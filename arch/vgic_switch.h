@@ -7,7 +7,7 @@
 #define VGIC_SWITCH_H
 
 #include <gic_quick.h>
-#include "vm.h"
+#include "vgic_quick.h"
 
 #define GICH_HCR	0x000u
 #define GICH_VMCR	0x008u
@@ -89,20 +89,13 @@ static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v, bo
  */
 static ALWAYS_INLINE void vgic_load_irq(struct vcpu *v, uint32_t intid)
 {
-	struct spinlock *lock = &v->vm->arch.vgic.lock;
-	struct vgic_cpu *g = &v->arch.vgic;
-	struct vgic_bank *b = &g->bank;
-	uint32_t bit = BIT(intid);
-	uint16_t ticket = spin_lock_inline(lock);
-	uint32_t i = b->lr[intid];
+	const struct vgic_cpu *g = &v->arch.vgic;
+	const struct vgic_bank *b = &g->bank;
 
-	if (LIKELY(g->plain && (b->live & b->inlr & b->held & ~(b->active | b->latch) & bit) != 0 &&
-		   (g->lr_hw >> i & 1) != 0)) {
-		b->fresh &= ~bit;
-		twins(v, GICD_ISACTIVER, bit);
-		gic_quick_lr(gic.v3, i, intid, b->prio[intid], b->group1 >> intid & 1, true, 0);
+	if (LIKELY(g->plain && ((b->held & ~b->latch) >> intid & 1) != 0) &&
+	    LIKELY(vgic_quick_again(v, intid, gic.v3, true, 0))) {
+		twins(v, GICD_ISACTIVER, BIT(intid));
 	}
-	spin_unlock_inline(lock, ticket);
 }
 
 #endif
