@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import machine  # noqa: E402
 import masked  # noqa: E402
 
-
 # The longest tests: what is begun last leaves other workers with nothing to do.
-LONGEST = ("test_long", "test_hostile", "test_servo_load", "test_steal", "test_registers")
+LONGEST = ("test_overrun_told", "test_long", "test_hostile", "test_servo_load", "test_steal",
+           "test_registers")
 
 
 def is_worker(config):
