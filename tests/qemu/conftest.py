@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every QEMU test is given."""
+"""What every QEMU test is given.
+
+Several workers of pytest-xdist may run the tests side by side: -n 2 --dist loadgroup, as ./test
+does. A test of an exact machine (-icount) is one busy thread, and what it measures does not depend
+on what else is busy. All others, whose guests' time is this machine's, are in the group "clock":
+one worker has them, one after the other. What is built or written in one place makes a group too.
+"""
 
 import os
 import re
@@ -15,16 +21,41 @@ sys.path.insert(0, str(Path(__file__).parent))
 import machine  # noqa: E402
 import masked  # noqa: E402
 
+# The longest tests: what is begun last leaves other workers with nothing to do.
+LONGEST = ("test_overrun_told", "test_long", "test_hostile", "test_servo_load", "test_steal",
+           "test_registers")
 
-def pytest_configure():
-    """Every machine of the session counts how long the hypervisor keeps interrupts masked."""
+
+def is_worker(config):
+    """A worker's session is a part of the session."""
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config):
+    """Every machine of the session counts how long the hypervisor keeps interrupts masked: the
+    workers' too, which inherit the folder."""
+    config.addinivalue_line("markers", "xdist_group(name): one worker runs all of the group")
     if not masked.PLUGIN.is_file():
         raise pytest.UsageError(f"{masked.PLUGIN} is missing: make all")
-    os.environ.setdefault("MASKED", tempfile.mkdtemp(prefix="masked-"))
+    if "MASKED" not in os.environ:
+        os.environ["MASKED"] = tempfile.mkdtemp(prefix="masked-")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Workers are given the groups first, and then the longest tests."""
+    def order(item):
+        name = item.originalname
+        return (item.get_closest_marker("xdist_group") is None,
+                LONGEST.index(name) if name in LONGEST else len(LONGEST))
+
+    if is_worker(config):
+        items.sort(key=order)
 
 
 def pytest_sessionfinish(session):
     """The longest stretches of the session; one that is over its budget is one more failure."""
+    if is_worker(session.config):
+        return
     stretches = masked.merge(os.environ["MASKED"])
     if not stretches.count:
         return
@@ -39,8 +70,10 @@ def pytest_sessionfinish(session):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_unconfigure():
+def pytest_unconfigure(config):
     """Nothing is left of what the session counted, unless somebody asked for it."""
+    if is_worker(config):
+        return
     if Path(os.environ["MASKED"]).name.startswith("masked-"):
         shutil.rmtree(os.environ["MASKED"], ignore_errors=True)
 

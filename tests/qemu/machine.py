@@ -18,8 +18,10 @@ BOARDS = ("zcu102", "virt", "virt-gicv2")
 HV = "kizami"
 ESCAPE = "\x1d"
 
-# Every time limit is multiplied by it: two busy cores emulate four.
-SLOW = float(os.environ.get("TIMEOUT_SCALE", "1"))
+# Every time limit is multiplied by it: two busy cores emulate four, and so many tests run side by
+# side.
+SLOW = (float(os.environ.get("TIMEOUT_SCALE", "1")) *
+        int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 # One instruction is one nanosecond, and so is one tick of the counter: figures are exact. The
 # cores take turns on one thread of this machine.

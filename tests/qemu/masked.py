@@ -9,6 +9,7 @@ longest stretch of each path is held against bench/budget.masked.
 Usage: masked.py FOLDER     the table of what a session left there
 """
 
+import itertools
 import os
 import re
 import struct
@@ -22,6 +23,7 @@ PLUGIN = ROOT / "build/host/masked.so"
 BUDGET = Path(os.environ.get("MASKED_BUDGET", ROOT / "bench/budget.masked"))
 ELVES = (ROOT / "build/arm64/kizami.elf", ROOT / "build/clang/arm64/kizami.elf")
 ADDR2LINE = "aarch64-linux-gnu-addr2line"
+NUMBER = itertools.count()
 # Behind the Image header, the entry, and the one word of the text that is written.
 COMPARED = 0x150
 
@@ -135,6 +137,13 @@ class Map:
         self.functions = list(functions)
 
 
+def put(path, text):
+    """Writes a file that is there as a whole or not at all: another worker may write it too."""
+    new = path.with_name(f"{path.name}-{os.getpid()}")
+    new.write_text(text)
+    new.replace(path)
+
+
 def arguments(command):
     """The options that load the plugin into a QEMU that boots our image; none without $MASKED."""
     if "MASKED" not in os.environ:
@@ -149,9 +158,9 @@ def arguments(command):
     where = folder / f"{elf.key}.map"
     if not where.exists():
         made = Map(elf, Budgets().paths())
-        (folder / f"{elf.key}.names").write_text("\n".join(made.functions))
-        where.write_text(made.text)
-    out = folder / f"{elf.key}-{os.getpid()}-{len(list(folder.iterdir()))}.out"
+        put(folder / f"{elf.key}.names", "\n".join(made.functions))
+        put(where, made.text)
+    out = folder / f"{elf.key}-{os.getpid()}-{next(NUMBER)}.out"
     turns = ",turns=on" if "-icount" in command else ""
     return ["-plugin", f"{PLUGIN},map={where},out={out}{turns}"]
 

@@ -9,6 +9,7 @@ import pytest
 import blob
 import machine
 
+pytestmark = pytest.mark.xdist_group("clock")
 CONF = """board = {board}
 vm one {{ level = nrt  cpus = {{0, 1}}  memory = 2M  image = "../../guests/hello.bin" }}
 vm two {{ level = hrt  cpus = {{3}}  memory = 2M  image = "../../guests/servo.bin"

@@ -3,7 +3,11 @@
 
 import subprocess
 
+import pytest
+
 import machine
+
+pytestmark = pytest.mark.xdist_group("clock")
 
 
 def test_clang(board):

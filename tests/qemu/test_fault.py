@@ -8,6 +8,7 @@ import pytest
 
 import machine
 
+pytestmark = pytest.mark.xdist_group("clock")
 GUESTS = "../../guests"
 WITNESS = f"""board = {{board}}
 vm witness {{{{ level = nrt  cpus = {{{{0}}}}  memory = 2M  image = "{GUESTS}/witness.bin" }}}}

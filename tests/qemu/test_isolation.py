@@ -116,7 +116,7 @@ def wait_quiet(m, count):
         now = {vm: figures(m.lines_of(vm, start), p) for vm, p in patterns.items()}
         return now if min(map(len, now.values())) >= count else None
 
-    return m.wait(f"{count} reports of the others", ready, 60)
+    return m.wait(f"{count} reports of the others", ready, 240)
 
 
 def check_phases(m, start):

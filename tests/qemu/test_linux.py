@@ -7,6 +7,7 @@ import pytest
 
 import machine
 
+pytestmark = pytest.mark.xdist_group("clock")
 DEMO = machine.ROOT / "demo"
 VCPUS = 2
 OTHERS = ("hello", "servo", "linux2", "pulse", "plain")

@@ -11,6 +11,8 @@ import pytest
 import machine
 import masked
 
+# test_budget runs test_boots too.
+pytestmark = pytest.mark.xdist_group("masked")
 CONF = """board = virt
 vm one { level = nrt  cpus = {0, 1}  memory = 2M  image = "../../guests/hello.bin" }
 vm two { level = hrt  cpus = {3}  memory = 2M  image = "../../guests/servo.bin"  console = ring }

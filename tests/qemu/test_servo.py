@@ -3,6 +3,8 @@
 
 import re
 
+import pytest
+
 import machine
 
 DEMO = machine.ROOT / "demo"
@@ -78,6 +80,7 @@ def test_servo_load(boot, board):
     assert busy.count(quiet[0]) >= 3, f"alone {quiet[0]}, beside Linux {busy}"
 
 
+@pytest.mark.xdist_group("clock")
 def test_servo_start(boot, board):
     """From power-on to the first report: no fault, few exits, and a typed h is answered."""
     m = boot(board, alone_conf(board))

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image through U-Boot, as on a real board: loaded somewhere, started by booti."""
 
+import pytest
+
 import machine
 
+pytestmark = pytest.mark.xdist_group("clock")
 UBOOT = machine.ROOT / "build/debian/u-boot.bin"
 LOADED_AT = 0x50000000
 
