@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -115,6 +116,13 @@ class Machine:
         return self
 
     def __exit__(self, *exc):
+        if self.child.closed:
+            return
+        # By itself: the plugin that counts writes its figures as QEMU ends.
+        self.child.kill(signal.SIGTERM)
+        deadline = time.monotonic() + 10 * SLOW
+        while self.pump() and time.monotonic() < deadline:
+            pass
         self.child.close(force=True)
         self.output.close()
 

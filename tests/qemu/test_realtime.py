@@ -188,6 +188,37 @@ def test_overrun(boot, board):
 
 
 @pytest.mark.parametrize("board", BOARDS)
+def test_storm(boot, board):
+    """A device's line that never falls: it takes its VM's budget, and nobody else's time."""
+    device = {"virt": "pl031@9010000", "zcu102": "serial@ff010000"}[board]
+    big = server(20 * MS, 100 * MS)
+    quiet = beside(boot, board, vm("c", "srt", "pulse", big, cmdline=f"keep work=19900us {QUIET}"))
+    quiet[0].__exit__()
+    m, reader, hurt = beside(boot, board, vm(
+        "c", "srt", "storm", big, f'devices = {{"{device}"}}', cmdline="at=200ms run=2500ms"))
+    for name in "ab":
+        before, after = quiet[2][name], hurt[name]
+        assert before["missed"] == after["missed"] == 0
+        for figure in ("min", "avg", "max", "begin_max"):
+            assert abs(after[figure] - before[figure]) <= OVERHEAD, f"{name}: {before}, {after}"
+    taken = reader.next("c", r"^storm: taken (?P<taken>\d+)$")["taken"]
+    # All of its time, 20 of each 100 ms of 2.5 s, went into them: at 600 instructions each or less.
+    assert 500 * MS / 600 <= taken, taken
+    assert m.status()["exits"]["c:0"]["irq"] >= taken
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_order(boot, board):
+    """Sixteen lines at once, as their vCPU leaves the core: taken by priority when it is back."""
+    m = boot(board, system(board, vm("c", "nrt", "storm", cmdline="rounds=200"),
+                           vm("rest", "nrt", "hog")), machine.EXACT)
+    r = Reader(m).next("c", r"^storm: rounds (?P<rounds>\d+) lost (?P<lost>\d+) "
+                            r"wrong (?P<wrong>\d+)$")
+    assert r == {"rounds": 200, "lost": 0, "wrong": 0}
+    assert m.status()["exits"]["c:0"]["hcall"] >= 200
+
+
+@pytest.mark.parametrize("board", BOARDS)
 def test_budget(boot, board):
     """Nobody gets more than his budget in a period, by his own clock, whatever else is free."""
     m = boot(board, system(
