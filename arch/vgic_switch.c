@@ -18,7 +18,7 @@ static uint32_t still_held(const struct vgic_cpu *g)
 	for (uint32_t s = b->inlr & held; UNLIKELY(s != 0); s &= s - 1) {
 		uint32_t intid = (uint32_t)__builtin_ctz(s);
 
-		held &= ~((g->away_empty & g->lr_hw) >> b->lr[intid] & 1) << intid;
+		held &= ~(((g->away_empty & g->lr_hw) >> b->lr[intid] & 1) << intid);
 	}
 	return held;
 }
