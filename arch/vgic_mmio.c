@@ -281,6 +281,9 @@ static uint32_t priority_byte(struct vcpu *me, struct vcpu *owner, struct vgic_b
 	uint8_t *prio = &b->prio[intid % 32];
 
 	if (write) {
+		if ((me->arch.vgic.hcr & GIC_HCR_LRENPIE) != 0) {
+			vgic_sync_locked(me);	/* which of them an EOI ended, old priorities say */
+		}
 		*prio = (uint8_t)(value & PRIORITY_MASK);
 		if (((b->inlr | b->latch | b->line) & BIT(intid % 32)) != 0) {
 			vgic_notify_locked(me->vm, concerned(owner, intid & ~31u));
