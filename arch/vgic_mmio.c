@@ -229,7 +229,7 @@ static void config_access(struct vgic_bank *b, uint32_t intid, struct access *a)
 		bool edge = (b->edge & bit) != 0;
 
 		if (a->write && intid >= GIC_PRIVATE && edge != (a->value >> (i * 2 + 1) & 1) &&
-		    ((b->hw | ~b->inlr) & bit) != 0) {
+		    ((b->hw | ~b->inlr | ~b->enabled) & bit) != 0) {
 			b->edge ^= bit;
 			if ((b->hw & bit) != 0) {
 				gic_set_edge(intid + i, !edge);

@@ -417,6 +417,42 @@ static void test_ctlr(void **state)
 	both_check();
 }
 
+/* An EOI without a list register ended what was the highest then. */
+static void test_counted(void **state)
+{
+	(void)state;
+	start(1, 1);
+	open_irq(0, BED_PTIMER, 0x40);
+	open_irq(0, 64, 0x20);
+	open_irq(0, 65, 0x80);
+	bed_twin(0, BED_PTIMER, true);
+	assert_int_equal(both_ack(0), BED_PTIMER);
+	write_bit(0, GICD_ISPENDR, 64);
+	assert_int_equal(both_ack(0), 64);
+	write_bit(0, GICD_ISPENDR, 65);		/* has the list register now */
+	both_eoi(0, 1);
+	both_priority(0, 64, 0xa0);
+	both_check();
+}
+
+/* The list register of an interrupt that is ended and off is not in the way of GICD_ICFGR. */
+static void test_config(void **state)
+{
+	uint32_t at = GICD_ICFGR + 64 / 16 * 4;
+
+	(void)state;
+	start(2, 4);
+	open_irq(1, 64, PRIO);
+	write_bit(0, GICD_ISPENDR, 64);
+	assert_int_equal(both_ack(1), 64);
+	write_bit(0, GICD_ICENABLER, 64);
+	bed_settle_all();
+	both_eoi(1, 0);
+	assert_int_equal(bed_read(0, at) & 3, 0);
+	bed_write(0, at, 2);
+	assert_int_equal(bed_read(0, at) & 3, 2);
+}
+
 /* ---- vCPUs off and on ---- */
 
 static void test_power(void **state)
@@ -476,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_active_registers), cmocka_unit_test(test_poll_active),
 		cmocka_unit_test(test_retarget), cmocka_unit_test(test_disable),
 		cmocka_unit_test(test_ctlr), cmocka_unit_test(test_power),
+		cmocka_unit_test(test_counted), cmocka_unit_test(test_config),
 		cmocka_unit_test(test_is_pending),
 	};
 	int failed = cmocka_run_group_tests_name("vgic, GICv2", tests, NULL, NULL);
