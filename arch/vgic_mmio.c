@@ -43,14 +43,29 @@ static uint64_t gicr_typer(const struct vcpu *v)
 
 /* ---- One bit an interrupt ---- */
 
+/* An SPI's twin: on if the guest has it on, and its target has a budget (vgic_mask). */
+static void spi_enable(const struct vm *vm, const struct vgic_bank *b, uint32_t intid)
+{
+	uint32_t n = intid % 32;
+	bool masked = b->cpu[n] < vm->cfg->vcpu_count && vm->vcpu[b->cpu[n]].sched.masked;
+
+	gic_enable(0, intid, (b->enabled & BIT(n)) != 0 && !masked);
+}
+
 /* Physical enables follow what the guest asks of its twins. */
-static void twin_enable(struct vcpu *v, uint32_t first, uint32_t set, bool on)
+static void twin_enable(struct vcpu *v, const struct vgic_bank *b, uint32_t first, uint32_t set)
 {
 	if (first == 0 && !vgic_is_loaded(v)) {
 		return;			/* vgic_load does it */
 	}
 	for (; set != 0; set &= set - 1) {
-		gic_enable(v->cpu->id, first + (uint32_t)__builtin_ctz(set), on);
+		uint32_t n = (uint32_t)__builtin_ctz(set);
+
+		if (first == 0) {
+			gic_enable(v->cpu->id, n, (b->enabled & BIT(n)) != 0);
+		} else {
+			spi_enable(v->vm, b, first + n);
+		}
 	}
 }
 
@@ -133,7 +148,7 @@ static uint32_t write_enable(struct vcpu *owner, struct vgic_bank *b, uint32_t f
 {
 	set &= on ? ~b->enabled : b->enabled;
 	b->enabled ^= set;
-	twin_enable(owner, first, set & b->hw, on);
+	twin_enable(owner, b, first, set & b->hw);
 	return set & (on ? b->latch | b->line : b->inlr);
 }
 
@@ -214,7 +229,7 @@ static void config_access(struct vgic_bank *b, uint32_t intid, struct access *a)
 		bool edge = (b->edge & bit) != 0;
 
 		if (a->write && intid >= GIC_PRIVATE && edge != (a->value >> (i * 2 + 1) & 1) &&
-		    ((b->hw | ~b->inlr) & bit) != 0) {
+		    ((b->hw | ~b->inlr | ~b->enabled) & bit) != 0) {
 			b->edge ^= bit;
 			if ((b->hw & bit) != 0) {
 				gic_set_edge(intid + i, !edge);
@@ -236,6 +251,7 @@ static void retarget(struct vcpu *me, struct vgic_bank *b, uint32_t intid, uint3
 	b->cpu[n] = (uint8_t)cpu;
 	if ((b->hw & BIT(n)) != 0 && cpu != VGIC_NOBODY) {
 		gic_route(intid, me->vm->vcpu[cpu].cpu->id);
+		spi_enable(me->vm, b, intid);
 	}
 	vgic_notify_locked(me->vm, all_vcpus(me->vm));
 }
@@ -265,6 +281,9 @@ static uint32_t priority_byte(struct vcpu *me, struct vcpu *owner, struct vgic_b
 	uint8_t *prio = &b->prio[intid % 32];
 
 	if (write) {
+		if ((me->arch.vgic.hcr & GIC_HCR_LRENPIE) != 0) {
+			vgic_sync_locked(me);	/* which of them an EOI ended, old priorities say */
+		}
 		*prio = (uint8_t)(value & PRIORITY_MASK);
 		if (((b->inlr | b->latch | b->line) & BIT(intid % 32)) != 0) {
 			vgic_notify_locked(me->vm, concerned(owner, intid & ~31u));

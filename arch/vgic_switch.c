@@ -18,7 +18,7 @@ static uint32_t still_held(const struct vgic_cpu *g)
 	for (uint32_t s = b->inlr & held; UNLIKELY(s != 0); s &= s - 1) {
 		uint32_t intid = (uint32_t)__builtin_ctz(s);
 
-		held &= ~((g->away_empty & g->lr_hw) >> b->lr[intid] & 1) << intid;
+		held &= ~(((g->away_empty & g->lr_hw) >> b->lr[intid] & 1) << intid);
 	}
 	return held;
 }
@@ -123,11 +123,15 @@ struct vcpu *vgic_target(uint32_t intid)
 	return &vm->vcpu[target < vm->cfg->vcpu_count ? target : 0];
 }
 
-/* Bound: KZ_IRQS_MAX. */
+/*
+ * Bound: KZ_IRQS_MAX. Who changes a target or an enable meanwhile either is seen here, or sees
+ * sched.masked.
+ */
 void vgic_mask(struct vcpu *v, bool masked)
 {
 	const struct kz_cfg_vm *cfg = v->vm->cfg;
 
+	spin_lock(&v->vm->arch.vgic.lock);
 	for (uint32_t i = 0; i < cfg->irq_count; i++) {
 		uint32_t intid = cfg->irq[i].intid;
 		const struct vgic_bank *b = &v->vm->arch.vgic.spi[intid / 32 - 1];
@@ -136,4 +140,5 @@ void vgic_mask(struct vcpu *v, bool masked)
 			gic_enable(0, intid, !masked);
 		}
 	}
+	spin_unlock(&v->vm->arch.vgic.lock);
 }

@@ -28,8 +28,14 @@ static struct host_bank *bank(uint32_t cpu, uint32_t intid)
 void gic_host_reset(bool v3, uint8_t lr_count)
 {
 	memset(&gic_host, 0, sizeof(gic_host));
-	gic = (struct gic){ .v3 = v3, .lr_count = lr_count };
+	gic = (struct gic){
+		.v3 = v3,
+		.lr_count = lr_count,
+		.gicd = GIC_HOST_GICD,
+		.gich = GIC_HOST_GICH,
+	};
 	for (uint32_t i = 0; i < KZ_CPUS_MAX; i++) {
+		gic.gicr[i] = GIC_HOST_GICR + i * KZ_GICR_SIZE;
 		gic.affinity[i] = i;
 		gic.gicc_id[i] = (uint8_t)BIT(i);
 		gic.sgi_value[i] = i + 1;
@@ -173,7 +179,7 @@ static void lr_check(uint32_t i, const struct lr *lr)
 	if (lr->hw) {
 		/* IHI 0048 5.2.1, IHI 0069 6.1: active and pending is for software's only. */
 		assert(lr->state == LR_PENDING && !lr->eoi && lr->intid >= GIC_SGIS);
-		assert(gic_host_is_active(here(), lr->intid));
+		assert(gic_host.coming || gic_host_is_active(here(), lr->intid));
 	}
 	assert(gic.v3 || lr->source == 0 || lr->intid < GIC_SGIS);
 	for (uint32_t k = 0; k < gic.lr_count; k++) {
@@ -246,7 +252,9 @@ void gic_virtual_reset(void)
 /* The priority that runs, as a level 0..31, or 32. */
 static uint32_t running(const struct host_vif *f)
 {
-	return f->active_prio == 0 ? 32 : (uint32_t)__builtin_ctz(f->active_prio);
+	uint32_t active = f->apr[0] | f->apr[1];
+
+	return active == 0 ? 32 : (uint32_t)__builtin_ctz(active);
 }
 
 /* The list register that is signalled, or NULL. */
@@ -274,6 +282,11 @@ bool vif_signals(uint32_t cpu)
 	return best(&gic_host.vif[cpu]) != NULL;
 }
 
+uint32_t vif_active(uint32_t cpu)
+{
+	return gic_host.vif[cpu].apr[0] | gic_host.vif[cpu].apr[1];
+}
+
 uint32_t vif_ack(void)
 {
 	struct lr *lr = best(vif());
@@ -282,7 +295,7 @@ uint32_t vif_ack(void)
 		return GIC_HOST_NONE;
 	}
 	lr->state = LR_ACTIVE;
-	vif()->active_prio |= BIT(lr->prio / 8u);
+	vif()->apr[gic.v3 && lr->group1] |= BIT(lr->prio / 8u);
 	return lr->intid | (uint32_t)lr->source << 10;
 }
 
@@ -307,11 +320,13 @@ static void deactivate(uint32_t iar)
 void vif_eoi(uint32_t iar)
 {
 	struct host_vif *f = vif();
+	uint32_t bit = BIT(running(f) % 32);
 
-	if (f->active_prio == 0) {
+	if (running(f) == 32) {
 		return;
 	}
-	f->active_prio &= f->active_prio - 1;
+	f->apr[0] &= ~bit;
+	f->apr[1] &= ~bit;
 	if (!f->eoimode) {
 		deactivate(iar);
 	}
@@ -335,4 +350,171 @@ bool vif_wants_us(uint32_t cpu)
 	return (f->hcr & GIC_HCR_EN) != 0 &&
 	       (eoi || ((f->hcr & GIC_HCR_NPIE) != 0 && !pending) ||
 		((f->hcr & GIC_HCR_LRENPIE) != 0 && f->eoicount != 0));
+}
+
+/* ---- Registers (IHI 0048 5.3, IHI 0069 12.4; SYSREG(ich_...) of version 3) ---- */
+
+/* Fields of list registers; EOI is a bit of the physical INTID, which is that of lr.intid. */
+static uint64_t lr_pack(const struct lr *lr)
+{
+	uint64_t state = lr->state;
+
+	if (gic.v3) {
+		return lr->intid | (uint64_t)lr->prio << 48 | (uint64_t)lr->group1 << 60 |
+		       (uint64_t)lr->hw << 61 | state << 62 |
+		       (lr->hw ? (uint64_t)lr->intid << 32 : (uint64_t)lr->eoi << 41);
+	}
+	return lr->intid | (uint64_t)(lr->prio / 8u) << 23 | state << 28 |
+	       (uint64_t)lr->group1 << 30 | (uint64_t)lr->hw << 31 |
+	       (lr->hw ? lr->intid << 10 : (uint32_t)lr->source << 10 | (uint32_t)lr->eoi << 19);
+}
+
+static void lr_unpack(struct lr *lr, uint64_t v)
+{
+	*lr = (struct lr){
+		.intid = (uint32_t)v & (gic.v3 ? ~0u : 0x3ff),
+		.prio = (uint8_t)(gic.v3 ? v >> 48 : (v >> 23 & 31) * 8),
+		.state = (uint8_t)(gic.v3 ? v >> 62 : v >> 28 & 3),
+		.group1 = (v >> (gic.v3 ? 60 : 30) & 1) != 0,
+		.hw = (v >> (gic.v3 ? 61 : 31) & 1) != 0,
+	};
+	lr->eoi = !lr->hw && (v >> (gic.v3 ? 41 : 19) & 1) != 0;
+	lr->source = (uint8_t)(gic.v3 || lr->hw ? 0 : v >> 10 & 7);
+	assert(lr_pack(lr) == v);		/* nothing else is set, and HW is of its twin */
+}
+
+/* It may come back in any state; whether its twin is active shows when all of it is back. */
+static void lr_load(uint32_t i, uint64_t v)
+{
+	struct lr lr;
+
+	assert(i < gic.lr_count);
+	lr_unpack(&lr, v);
+	for (uint32_t k = 0; k < gic.lr_count; k++) {
+		const struct lr *o = &vif()->lr[k];
+
+		assert(k == i || o->state == LR_INVALID || lr.state == LR_INVALID ||
+		       o->intid != lr.intid);
+	}
+	vif()->lr[i] = lr;
+	gic_host.lr_writes++;
+}
+
+static uint32_t vmcr(const struct host_vif *f)
+{
+	uint32_t pmr = gic.v3 ? (uint32_t)f->pmr << 24 : f->pmr / 8u << 27;
+
+	return pmr | (uint32_t)f->eoimode << 9 | (uint32_t)f->group[1] << 1 | f->group[0];
+}
+
+static void vmcr_write(struct host_vif *f, uint32_t v)
+{
+	f->pmr = (uint8_t)(gic.v3 ? v >> 24 : (v >> 27) * 8);
+	f->eoimode = (v & BIT(9)) != 0;
+	f->group[0] = (v & 1) != 0;
+	f->group[1] = (v & 2) != 0;
+	assert(vmcr(f) == v);
+}
+
+uint64_t gic_host_ich_read(uint32_t offset)
+{
+	const struct host_vif *f = vif();
+
+	switch (offset) {
+	case GIC_HOST_HCR:
+		return f->hcr | f->eoicount << 27;
+	case GIC_HOST_VMCR:
+		return vmcr(f);
+	case GIC_HOST_ELRSR:
+		return gic_lr_empty();
+	case GIC_HOST_APR:
+		return f->apr[0];
+	case GIC_HOST_APR1:
+		assert(gic.v3);
+		return f->apr[1];
+	default:
+		offset -= GIC_HOST_LR;
+		assert(offset % 4 == 0 && offset / 4 < GIC_LRS_MAX);
+		return offset / 4 < gic.lr_count ? lr_pack(&f->lr[offset / 4]) : 0;
+	}
+}
+
+void gic_host_ich_write(uint32_t offset, uint64_t value)
+{
+	struct host_vif *f = vif();
+
+	switch (offset) {
+	case GIC_HOST_HCR:
+		gic_hcr_write((uint32_t)value & ~(31u << 27));
+		f->eoicount = (uint32_t)value >> 27;
+		break;
+	case GIC_HOST_VMCR:
+		vmcr_write(f, (uint32_t)value);
+		break;
+	case GIC_HOST_APR:
+		f->apr[0] = (uint32_t)value;
+		break;
+	case GIC_HOST_APR1:
+		assert(gic.v3);
+		f->apr[1] = (uint32_t)value;
+		break;
+	default:
+		assert(offset % 4 == 0 && offset >= GIC_HOST_LR);
+		lr_load((offset - GIC_HOST_LR) / 4, value);
+	}
+}
+
+/* Is it in the frame at `from`? Then `at` is the offset. */
+static bool is_frame(uint64_t *at, uint64_t from, uint64_t size)
+{
+	bool is = *at - from < size;
+
+	*at -= is ? from : 0;
+	return is;
+}
+
+uint32_t gic_host_read32(uint64_t at)
+{
+	if (is_frame(&at, GIC_HOST_GICH, 0x1000)) {
+		assert(!gic.v3);
+		return (uint32_t)gic_host_ich_read((uint32_t)at);
+	}
+	return mmio_read32(at);
+}
+
+/* The bits of `set` in a register of private interrupts of core `cpu`. */
+static void private_write(uint32_t cpu, uint64_t reg, uint32_t set)
+{
+	struct host_bank *b = &gic_host.own[cpu];
+
+	switch (reg) {
+	case GICD_ISENABLER:
+		b->enabled |= set;
+		break;
+	case GICD_ICENABLER:
+		b->enabled &= ~set;
+		break;
+	case GICD_ISACTIVER:
+		b->active |= set;
+		break;
+	default:
+		assert(reg == GICD_ICACTIVER);
+		b->active &= ~set;
+	}
+}
+
+void gic_host_write32(uint64_t at, uint32_t value)
+{
+	if (is_frame(&at, GIC_HOST_GICH, 0x1000)) {
+		assert(!gic.v3);
+		gic_host_ich_write((uint32_t)at, value);
+	} else if (is_frame(&at, GIC_HOST_GICD, 0x1000)) {
+		assert(!gic.v3);
+		private_write(here(), at, value);
+	} else if (is_frame(&at, GIC_HOST_GICR, KZ_CPUS_MAX * (uint64_t)KZ_GICR_SIZE)) {
+		assert(gic.v3);
+		private_write((uint32_t)(at / KZ_GICR_SIZE), at % KZ_GICR_SIZE - GICR_SGI, value);
+	} else {
+		mmio_write32(at, value);
+	}
 }

@@ -24,7 +24,7 @@ struct host_vif {
 	struct lr lr[GIC_LRS_MAX];
 	uint32_t hcr;
 	uint32_t eoicount;
-	uint32_t active_prio;		/* a bit for each of 32 priorities */
+	uint32_t apr[2];		/* of each group, a bit for each of 32 priorities */
 	uint8_t pmr;
 	bool eoimode;			/* EOI drops the priority only, DIR ends */
 	bool group[2];			/* enabled */
@@ -36,6 +36,7 @@ struct gic_host {
 	struct host_bank spi[GIC_HOST_BANKS];	/* by INTID / 32, entry 0 unused */
 	uint8_t route[KZ_INTID_MAX];
 	uint32_t lr_writes;		/* of all cores */
+	bool coming;			/* twins are made active after their list registers */
 	uint32_t kicks;			/* SGIs that our cores sent each other */
 };
 extern struct gic_host gic_host;
@@ -61,5 +62,28 @@ void vif_dir(uint32_t iar);
 bool vif_wants_us(uint32_t cpu);
 /* What the guest would see: an interrupt is signalled. */
 bool vif_signals(uint32_t cpu);
+/* Active priorities of both groups. */
+uint32_t vif_active(uint32_t cpu);
+
+/* ---- Registers, as who does not go by way of arch/gic.h has them (gic_quick.h) ---- */
+
+/* Frames of this GIC, where no memory is. */
+#define GIC_HOST_GICH	0x10000ull
+#define GIC_HOST_GICD	0x20000ull
+#define GIC_HOST_GICR	0x100000ull
+
+/* ICH_ registers of version 3, by the offset that version 2 has them at. */
+#define GIC_HOST_HCR	0x000u
+#define GIC_HOST_VMCR	0x008u
+#define GIC_HOST_ELRSR	0x030u
+#define GIC_HOST_APR	0x0f0u		/* group 0 */
+#define GIC_HOST_APR1	0x0f4u		/* group 1, version 3 only */
+#define GIC_HOST_LR	0x100u		/* + 4 * i */
+
+uint64_t gic_host_ich_read(uint32_t offset);
+void gic_host_ich_write(uint32_t offset, uint64_t value);
+/* In one of the frames above, or a test's memory. */
+uint32_t gic_host_read32(uint64_t at);
+void gic_host_write32(uint64_t at, uint32_t value);
 
 #endif

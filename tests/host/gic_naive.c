@@ -7,32 +7,39 @@
 
 #include "gic.h"
 
-struct naive naive;
+static struct naive all[NAIVE_VMS];
+struct naive *naive = all;
+
+void naive_use(uint32_t vm)
+{
+	assert(vm < NAIVE_VMS);
+	naive = &all[vm];
+}
 
 void naive_reset(bool v3, uint32_t cpus)
 {
-	memset(&naive, 0, sizeof(naive));
-	naive.v3 = v3;
-	naive.cpus = cpus;
+	memset(naive, 0, sizeof(*naive));
+	naive->v3 = v3;
+	naive->cpus = cpus;
 	for (uint32_t c = 0; c < cpus; c++) {
-		naive.cpu[c].pmr = 0xf8;
+		naive->cpu[c].pmr = 0xf8;
 		for (uint32_t i = 0; i < 16; i++) {
-			naive.cpu[c].own[i].edge = true;
-			naive.cpu[c].own[i].enabled = !v3;
+			naive->cpu[c].own[i].edge = true;
+			naive->cpu[c].own[i].enabled = !v3;
 		}
 		for (uint32_t i = 0; i < 32; i++) {
-			naive.cpu[c].own[i].cpu = (uint8_t)c;
+			naive->cpu[c].own[i].cpu = (uint8_t)c;
 		}
 	}
 	for (uint32_t i = 32; i < NAIVE_LINES; i++) {
-		naive.spi[i].cpu = v3 || cpus == 1 ? 0 : NAIVE_NOBODY;
+		naive->spi[i].cpu = v3 || cpus == 1 ? 0 : NAIVE_NOBODY;
 	}
 }
 
 struct naive_irq *naive_irq(uint32_t cpu, uint32_t intid)
 {
-	assert(intid < NAIVE_LINES && cpu < naive.cpus);
-	return intid < 32 ? &naive.cpu[cpu].own[intid] : &naive.spi[intid];
+	assert(intid < NAIVE_LINES && cpu < naive->cpus);
+	return intid < 32 ? &naive->cpu[cpu].own[intid] : &naive->spi[intid];
 }
 
 bool naive_pending(const struct naive_irq *q)
@@ -42,7 +49,7 @@ bool naive_pending(const struct naive_irq *q)
 
 uint32_t naive_running(uint32_t cpu)
 {
-	const struct naive_cpu *c = &naive.cpu[cpu];
+	const struct naive_cpu *c = &naive->cpu[cpu];
 	uint32_t lowest = NAIVE_IDLE;
 
 	for (uint32_t i = 0; i < c->run_count; i++) {
@@ -55,7 +62,7 @@ uint32_t naive_running(uint32_t cpu)
 
 static bool group_is_on(const struct naive_irq *q)
 {
-	return (naive.ctlr & (q->group1 ? 2u : 1u)) != 0;
+	return (naive->ctlr & (q->group1 ? 2u : 1u)) != 0;
 }
 
 bool naive_takes(uint32_t cpu, uint32_t intid)
@@ -63,7 +70,7 @@ bool naive_takes(uint32_t cpu, uint32_t intid)
 	const struct naive_irq *q = naive_irq(cpu, intid);
 
 	return naive_pending(q) && q->enabled && group_is_on(q) && !q->active && q->cpu == cpu &&
-	       q->prio < naive.cpu[cpu].pmr && q->prio < naive_running(cpu);
+	       q->prio < naive->cpu[cpu].pmr && q->prio < naive_running(cpu);
 }
 
 uint32_t naive_best(uint32_t cpu)
@@ -92,7 +99,7 @@ uint32_t naive_active_count(uint32_t cpu)
 
 void naive_ack(uint32_t cpu, uint32_t iar)
 {
-	struct naive_cpu *c = &naive.cpu[cpu];
+	struct naive_cpu *c = &naive->cpu[cpu];
 	struct naive_irq *q = naive_irq(cpu, iar & 0x3ff);
 
 	assert(c->run_count < NAIVE_NEST);
@@ -118,10 +125,12 @@ static void forget(struct naive_cpu *c, uint32_t i)
 
 void naive_eoi(uint32_t cpu, uint32_t i)
 {
-	struct naive_cpu *c = &naive.cpu[cpu];
+	struct naive_cpu *c = &naive->cpu[cpu];
 
 	assert(i < c->run_count && !c->run[i].dropped);
-	if (c->eoimode) {
+	if (c->run[i].iar == NAIVE_BARE) {
+		forget(c, i);
+	} else if (c->eoimode) {
 		c->run[i].dropped = true;
 	} else {
 		end(naive_irq(cpu, c->run[i].iar & 0x3ff));
@@ -131,7 +140,7 @@ void naive_eoi(uint32_t cpu, uint32_t i)
 
 void naive_dir(uint32_t cpu, uint32_t i)
 {
-	struct naive_cpu *c = &naive.cpu[cpu];
+	struct naive_cpu *c = &naive->cpu[cpu];
 
 	assert(i < c->run_count && c->run[i].dropped && c->eoimode);
 	end(naive_irq(cpu, c->run[i].iar & 0x3ff));
@@ -142,7 +151,7 @@ void naive_dir(uint32_t cpu, uint32_t i)
 
 void naive_sgi(uint32_t from, uint32_t to, uint32_t intid)
 {
-	if (naive.v3) {
+	if (naive->v3) {
 		naive_irq(to, intid)->latch = true;
 	} else {
 		naive_irq(to, intid)->sources |= (uint8_t)(1u << from);
@@ -152,7 +161,7 @@ void naive_sgi(uint32_t from, uint32_t to, uint32_t intid)
 void naive_bit(uint32_t cpu, uint32_t reg, uint32_t intid)
 {
 	struct naive_irq *q = naive_irq(cpu, intid);
-	bool fixed = !naive.v3 && intid < 16;	/* SGIs of version 2: IHI 0048 4.3.5, 4.3.7 */
+	bool fixed = !naive->v3 && intid < 16;	/* SGIs of version 2: IHI 0048 4.3.5, 4.3.7 */
 
 	switch (reg) {
 	case GICD_ISENABLER:
@@ -213,7 +222,8 @@ uint32_t naive_word(uint32_t cpu, uint32_t reg, uint32_t intid)
 		const struct naive_irq *q = naive_irq(cpu, intid + i);
 		uint32_t targets = intid < 32 ? 1u << cpu : q->route;
 
-		word |= (reg == GICD_IPRIORITYR ? q->prio : naive.cpus == 1 ? 0 : targets) << i * 8;
+		targets = naive->cpus == 1 ? 0 : targets;
+		word |= (reg == GICD_IPRIORITYR ? q->prio : targets) << i * 8;
 	}
 	return word;
 }

@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define NAIVE_VMS	3u
 #define NAIVE_CPUS	4u
 #define NAIVE_LINES	96u		/* INTIDs */
 #define NAIVE_NEST	64u
 #define NAIVE_NOBODY	0xffu
+#define NAIVE_BARE	1023u		/* naive_run.iar: the guest wrote the priority itself */
 #define NAIVE_IDLE	0x100u		/* a priority below all */
 
 struct naive_irq {
@@ -27,7 +29,7 @@ struct naive_irq {
 	uint32_t route;			/* SPI: ITARGETSR byte or IROUTER */
 };
 
-/* An interrupt that a guest has acknowledged and not ended. */
+/* An interrupt that a guest has acknowledged and not ended, or a priority alone. */
 struct naive_run {
 	uint32_t iar;
 	uint32_t prio;
@@ -49,9 +51,11 @@ struct naive {
 	struct naive_cpu cpu[NAIVE_CPUS];
 	struct naive_irq spi[NAIVE_LINES];	/* from entry 32 */
 };
-extern struct naive naive;
+extern struct naive *naive;		/* the VM of which all below is */
 
-/* As after reset; which SPIs have twins, and are edges, is then up to the test. */
+void naive_use(uint32_t vm);
+
+/* This VM is as after reset; which SPIs have twins, and are edges, is then up to the test. */
 void naive_reset(bool v3, uint32_t cpus);
 
 struct naive_irq *naive_irq(uint32_t cpu, uint32_t intid);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: arch/vgic.c arch/vgic_lr.c arch/vgic_mmio.c arch/vgic_reset.c arch/vgic_hrt.c */
 /* link: tests/host/arch_host.c tests/host/gic_host.c tests/host/gic_naive.c */
-/* link: tests/host/vgic_bed.c tests/host/vgic_both.c */
+/* link: arch/vgic_switch.c tests/host/vgic_bed.c tests/host/vgic_both.c tests/host/vgic_share.c */
 /*
  * The interrupt model, case by case, for both versions of the GIC; each step is
  * also done by the oracle. test_vgic_random.c has them in any order.
@@ -30,7 +30,7 @@ static void open_irq(uint32_t cpu, uint32_t intid, uint8_t prio)
 {
 	both_bits(cpu, GICD_ISENABLER, intid / 32, BIT(intid % 32));
 	both_priority(cpu, intid, prio);
-	if (intid >= GIC_PRIVATE && naive.cpus > 1) {
+	if (intid >= GIC_PRIVATE && naive->cpus > 1) {
 		both_target(cpu, intid, cpu);
 	}
 }
@@ -41,7 +41,7 @@ static uint32_t take(uint32_t cpu)
 	uint32_t intid = both_ack(cpu);
 
 	if (intid != GIC_HOST_NONE) {
-		both_eoi(cpu, naive.cpu[cpu].run_count - 1);
+		both_eoi(cpu, naive->cpu[cpu].run_count - 1);
 	}
 	return intid;
 }
@@ -75,9 +75,9 @@ static void test_storm(void **state)
 		uint32_t intid = both_ack(0);
 
 		assert_in_range(intid, 64, 79);
-		assert_int_equal(naive.spi[intid].prio, i * 8);
-		assert_true(i == 0 || naive.spi[intid].prio > last);
-		last = naive.spi[intid].prio;
+		assert_int_equal(naive->spi[intid].prio, i * 8);
+		assert_true(i == 0 || naive->spi[intid].prio > last);
+		last = naive->spi[intid].prio;
 		both_line(0, intid, false);
 		both_eoi(0, 0);
 	}
@@ -162,7 +162,7 @@ static void test_sgi_senders(void **state)
 			both_sgi(sender, 5, BIT(3));	/* already pending: the same one */
 		}
 		while (both_ack(3) == 5) {
-			seen |= BIT(naive.cpu[3].run[0].iar >> 10);
+			seen |= BIT(naive->cpu[3].run[0].iar >> 10);
 			both_eoi(3, 0);
 			times++;
 		}
@@ -230,7 +230,7 @@ static void test_twin(void **state)
 	(void)state;
 	start(2, 4);
 	open_irq(1, BED_LEVEL, PRIO);
-	gic_host_line(0, BED_LEVEL, true);
+	bed_twin(0, BED_LEVEL, true);
 	for (uint32_t i = 0; i < 3; i++) {
 		assert_int_equal(both_ack(1), BED_LEVEL);
 		assert_true(gic_host_is_active(1, BED_LEVEL));
@@ -240,18 +240,18 @@ static void test_twin(void **state)
 		assert_false(vif_wants_us(1));
 		assert_int_equal(gic_host.lr_writes, writes);
 	}
-	gic_host_line(0, BED_LEVEL, false);
+	bed_twin(0, BED_LEVEL, false);
 	assert_int_equal(both_ack(1), GIC_HOST_NONE);
 	/* Unpended by the guest: it shall fire again. */
-	gic_host_line(0, BED_EDGE, true);
+	bed_twin(0, BED_EDGE, true);
 	open_irq(1, BED_EDGE, PRIO);
 	bed_settle_all();
 	assert_true(gic_host_is_active(1, BED_EDGE));
 	write_bit(0, GICD_ICPENDR, BED_EDGE);
 	assert_int_equal(take(1), GIC_HOST_NONE);
 	assert_false(gic_host_is_active(1, BED_EDGE));
-	gic_host_line(0, BED_EDGE, false);
-	gic_host_line(0, BED_EDGE, true);
+	bed_twin(0, BED_EDGE, false);
+	bed_twin(0, BED_EDGE, true);
 	assert_int_equal(take(1), BED_EDGE);
 	both_check();
 }
@@ -367,7 +367,7 @@ static void test_retarget(void **state)
 	assert_int_equal(take(1), 64);
 	/* The twin moves while it is being handled. */
 	open_irq(0, BED_LEVEL, PRIO);
-	gic_host_line(0, BED_LEVEL, true);
+	bed_twin(0, BED_LEVEL, true);
 	assert_int_equal(both_ack(0), BED_LEVEL);
 	both_target(1, BED_LEVEL, 3);
 	both_eoi(0, 0);
@@ -407,14 +407,50 @@ static void test_ctlr(void **state)
 	both_ctlr(0, 0);
 	bed_settle_all();
 	write_bit(0, GICD_ISPENDR, 64);
-	gic_host_line(0, BED_LEVEL, true);
+	bed_twin(0, BED_LEVEL, true);
 	assert_int_equal(take(1), GIC_HOST_NONE);
 	both_check();
-	gic_host_line(0, BED_LEVEL, false);
+	bed_twin(0, BED_LEVEL, false);
 	both_ctlr(0, 3);
 	assert_int_equal(take(1), BED_LEVEL);
 	assert_int_equal(take(1), 64);
 	both_check();
+}
+
+/* An EOI without a list register ended what was the highest then. */
+static void test_counted(void **state)
+{
+	(void)state;
+	start(1, 1);
+	open_irq(0, BED_PTIMER, 0x40);
+	open_irq(0, 64, 0x20);
+	open_irq(0, 65, 0x80);
+	bed_twin(0, BED_PTIMER, true);
+	assert_int_equal(both_ack(0), BED_PTIMER);
+	write_bit(0, GICD_ISPENDR, 64);
+	assert_int_equal(both_ack(0), 64);
+	write_bit(0, GICD_ISPENDR, 65);		/* has the list register now */
+	both_eoi(0, 1);
+	both_priority(0, 64, 0xa0);
+	both_check();
+}
+
+/* The list register of an interrupt that is ended and off is not in the way of GICD_ICFGR. */
+static void test_config(void **state)
+{
+	uint32_t at = GICD_ICFGR + 64 / 16 * 4;
+
+	(void)state;
+	start(2, 4);
+	open_irq(1, 64, PRIO);
+	write_bit(0, GICD_ISPENDR, 64);
+	assert_int_equal(both_ack(1), 64);
+	write_bit(0, GICD_ICENABLER, 64);
+	bed_settle_all();
+	both_eoi(1, 0);
+	assert_int_equal(bed_read(0, at) & 3, 0);
+	bed_write(0, at, 2);
+	assert_int_equal(bed_read(0, at) & 3, 2);
 }
 
 /* ---- vCPUs off and on ---- */
@@ -426,7 +462,7 @@ static void test_power(void **state)
 	open_irq(1, 64, PRIO);
 	open_irq(1, 65, PRIO);
 	open_irq(1, BED_VTIMER, PRIO);
-	gic_host_line(1, BED_VTIMER, true);
+	bed_twin(1, BED_VTIMER, true);
 	write_bit(0, GICD_ISPENDR, 64);
 	write_bit(0, GICD_ISPENDR, 65);
 	bed_settle_all();
@@ -435,15 +471,15 @@ static void test_power(void **state)
 	bed_off(1);
 	both_target(0, 65, 0);
 	assert_int_equal(take(0), 65);
-	gic_host_line(1, BED_VTIMER, false);
+	bed_twin(1, BED_VTIMER, false);
 	bed_on(1);
 	assert_int_equal(take(1), GIC_HOST_NONE);
 	/* The timer that was pending is no more, and that was enabled still is. */
 	assert_false(reads(1, GICD_ISPENDR, BED_VTIMER));
 	assert_true(reads(1, GICD_ISENABLER, BED_VTIMER));
-	gic_host_line(1, BED_VTIMER, true);
+	bed_twin(1, BED_VTIMER, true);
 	assert_int_equal(take(1), BED_VTIMER);
-	gic_host_line(1, BED_VTIMER, false);
+	bed_twin(1, BED_VTIMER, false);
 	both_check();
 }
 
@@ -476,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_active_registers), cmocka_unit_test(test_poll_active),
 		cmocka_unit_test(test_retarget), cmocka_unit_test(test_disable),
 		cmocka_unit_test(test_ctlr), cmocka_unit_test(test_power),
+		cmocka_unit_test(test_counted), cmocka_unit_test(test_config),
 		cmocka_unit_test(test_is_pending),
 	};
 	int failed = cmocka_run_group_tests_name("vgic, GICv2", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: arch/vgic.c arch/vgic_lr.c arch/vgic_mmio.c arch/vgic_reset.c arch/vgic_hrt.c */
 /* link: tests/host/arch_host.c tests/host/gic_host.c tests/host/gic_naive.c */
-/* link: tests/host/vgic_bed.c tests/host/vgic_both.c */
+/* link: arch/vgic_switch.c tests/host/vgic_bed.c tests/host/vgic_both.c tests/host/vgic_share.c */
 /* The frames of the modelled GIC: which registers there are, in which sizes, and what they say. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -106,7 +106,7 @@ static struct vgic_cpu model_cpu[NAIVE_CPUS];
 static void remember(void)
 {
 	memcpy(&model, &bed.vm->arch, sizeof(model));
-	for (uint32_t i = 0; i < naive.cpus; i++) {
+	for (uint32_t i = 0; i < naive->cpus; i++) {
 		memcpy(&model_cpu[i], &bed.vm->vcpu[i].arch.vgic, sizeof(model_cpu[i]));
 	}
 }
@@ -116,7 +116,7 @@ static bool is_unchanged(void)
 	bool same = true;
 
 	model.vgic.lock = bed.vm->arch.vgic.lock;
-	for (uint32_t i = 0; i < naive.cpus; i++) {
+	for (uint32_t i = 0; i < naive->cpus; i++) {
 		same &= memcmp(&model_cpu[i], &bed.vm->vcpu[i].arch.vgic,
 			       sizeof(model_cpu[i])) == 0;
 	}
@@ -284,8 +284,8 @@ static void test_router(void **state)
 		assert_int_equal(write_at(false, 0x6000 + 8 * 64, 8, row[i].value), DONE);
 		assert_int_equal(read_at(false, 0x6000 + 8 * 64, 8, &value), DONE);
 		assert_int_equal(value, row[i].read);
-		naive.spi[64].route = row[i].read;
-		naive.spi[64].cpu = (uint8_t)row[i].goes;
+		naive->spi[64].route = row[i].read;
+		naive->spi[64].cpu = (uint8_t)row[i].goes;
 		both_bits(0, GICD_ISPENDR, 2, 1);
 		both_check();
 		for (uint32_t c = 0; c < 4; c++) {
@@ -307,7 +307,7 @@ static uint32_t arrived(void)
 	uint32_t set = 0;
 
 	bed_settle_all();
-	for (uint32_t c = 0; c < naive.cpus; c++) {
+	for (uint32_t c = 0; c < naive->cpus; c++) {
 		set |= (bed_bits(c, GICD_ISPENDR, 0) & BIT(4)) != 0 ? BIT(c) : 0;
 		if (v3) {
 			bed_bits_write(c, GICD_ICPENDR, 0, BIT(4));

@@ -11,21 +11,10 @@
 
 struct bed bed;
 
-static struct vcpu *vcpu_of(uint32_t cpu)
-{
-	return &bed.vm->vcpu[cpu];
-}
-
-/* Nobody shares a core here. */
+/* Whom to run is the test's business. */
 void sched_wake(struct vcpu *v)
 {
 	(void)v;
-}
-
-void vgic_own(const struct vm *owner, uint32_t intid)
-{
-	(void)owner;
-	(void)intid;
 }
 
 void vcpu_hazard(struct vcpu *v, uint32_t bits)
@@ -34,18 +23,32 @@ void vcpu_hazard(struct vcpu *v, uint32_t bits)
 	gic_host.kicks += v->cpu != arch_this_cpu();
 }
 
-bool bed_is_hw(uint32_t intid)
+void bed_use(uint32_t vm)
 {
-	return intid == BED_VTIMER || intid == BED_PTIMER || (intid >= 40 && intid < 48);
+	bed.vm = &machine.vm[vm];
+	bed.now = &bed.of[vm];
+	naive_use(vm);
 }
 
-static void configure(bool v3, uint32_t cpus)
+/* The VM that has the device of SPI intid, 40 to 47; levels and edges. */
+static uint32_t vm_of(uint32_t intid)
+{
+	return intid / 2 % bed.vms;
+}
+
+bool bed_is_hw(uint32_t intid)
+{
+	return intid == BED_VTIMER || intid == BED_PTIMER ||
+	       (intid >= 40 && intid < 48 && vm_of(intid) == bed.vm->id);
+}
+
+/* Of the machine, and of the VM in use. */
+static void configure(uint32_t cpus)
 {
 	struct kz_cfg_machine *m = &bed.cfg.machine;
-	struct kz_cfg_vm *c = &bed.vm_cfg;
+	struct kz_cfg_vm *c = &bed.now->cfg;
 
-	bed = (struct bed){ .vm = &machine.vm[0] };
-	m->gic_version = v3 ? 3 : 2;
+	m->gic_version = gic.v3 ? 3 : 2;
 	m->cpu_count = cpus;
 	m->vtimer_intid = BED_VTIMER;
 	m->ptimer_intid = BED_PTIMER;
@@ -53,10 +56,12 @@ static void configure(bool v3, uint32_t cpus)
 	c->vcpu_count = (uint8_t)cpus;
 	c->irq_lines = NAIVE_LINES;
 	for (uint32_t i = 40; i < 48; i++) {
-		c->irq[c->irq_count++] = (struct kz_cfg_irq){
-			.intid = i,
-			.flags = i % 2 != 0 ? KZ_IRQ_EDGE : 0,
-		};
+		if (bed_is_hw(i)) {
+			c->irq[c->irq_count++] = (struct kz_cfg_irq){
+				.intid = i,
+				.flags = i % 2 != 0 ? KZ_IRQ_EDGE : 0,
+			};
+		}
 	}
 	machine.cfg = &bed.cfg;
 	bed.vm->cfg = c;
@@ -68,35 +73,64 @@ static void open_interface(uint32_t cpu)
 	gic_host.vif[cpu].pmr = 0xf8;
 	gic_host.vif[cpu].group[0] = true;
 	gic_host.vif[cpu].group[1] = true;
-	bed.running[cpu] = true;
+	bed.now->running[cpu] = true;
 }
 
-void bed_start(bool v3, uint32_t cpus, uint8_t lr_count)
+/* The registers of a core go to a vCPU as after reset. */
+static void reset_cpu(uint32_t cpu)
 {
-	host_reset();
-	gic_host_reset(v3, lr_count);
-	configure(v3, cpus);
+	struct vcpu *v = bed_vcpu(cpu);
+
+	host_become(cpu);
+	bed_leave(cpu);
+	host.cpu[cpu].vcpu = v;
+	v->state = VCPU_RUNNING;
+	v->sched.state = SCHED_READY;
+	vgic_reset_cpu(v);
+}
+
+static void start(uint32_t vm, uint32_t cpus)
+{
+	bed_use(vm);
+	bed.vm->id = vm;
+	configure(cpus);
 	for (uint32_t i = 0; i < cpus; i++) {
-		struct vcpu *v = vcpu_of(i);
+		struct vcpu *v = bed_vcpu(i);
 
 		v->vm = bed.vm;
 		v->cpu = &host.cpu[i];
 		v->id = i;
 		v->state = VCPU_RUNNING;
-		host.cpu[i].vcpu = v;
 	}
 	vgic_init(bed.vm);
 	vgic_reset(bed.vm);
-	naive_reset(v3, cpus);
+	naive_reset(gic.v3, cpus);
 	for (uint32_t i = 0; i < cpus; i++) {
-		host_become(i);
-		vgic_reset_cpu(vcpu_of(i));
+		reset_cpu(i);
 		open_interface(i);
 	}
 	for (uint32_t i = 40; i < 48; i++) {
-		naive.spi[i].hw = true;
-		naive.spi[i].edge = i % 2 != 0;
+		naive->spi[i].hw = bed_is_hw(i);
+		naive->spi[i].edge = bed_is_hw(i) && i % 2 != 0;
 	}
+}
+
+void bed_share(bool v3, uint32_t vms, uint32_t cpus, uint8_t lr_count)
+{
+	host_reset();
+	gic_host_reset(v3, lr_count);
+	bed = (struct bed){ .vms = vms };
+	for (uint32_t i = 0; i < cpus; i++) {
+		host.cpu[i].sched.shared = vms > 1;
+	}
+	for (uint32_t vm = vms; vm-- > 0;) {
+		start(vm, cpus);
+	}
+}
+
+void bed_start(bool v3, uint32_t cpus, uint8_t lr_count)
+{
+	bed_share(v3, 1, cpus, lr_count);
 }
 
 /* ---- The real model ---- */
@@ -104,7 +138,7 @@ void bed_start(bool v3, uint32_t cpus, uint8_t lr_count)
 /* The end of every exit. */
 static void finish(uint32_t cpu)
 {
-	struct vcpu *v = vcpu_of(cpu);
+	struct vcpu *v = bed_vcpu(cpu);
 
 	if (v->hazard != 0) {
 		v->hazard = 0;
@@ -115,7 +149,7 @@ static void finish(uint32_t cpu)
 /* As the handler of the SGI that says so. */
 static void take_kick(uint32_t cpu)
 {
-	struct vcpu *v = vcpu_of(cpu);
+	struct vcpu *v = bed_vcpu(cpu);
 
 	if (v->hazard != 0) {
 		v->hazard = 0;
@@ -127,10 +161,10 @@ static void take_kick(uint32_t cpu)
 
 enum verdict bed_access(uint32_t cpu, bool gicr, struct access *a)
 {
-	struct vcpu *v = vcpu_of(cpu);
+	struct vcpu *v = bed_vcpu(cpu);
 	enum verdict verdict;
 
-	host_become(cpu);
+	bed_come(cpu);
 	verdict = gicr ? vgic_gicr(v, a) : vgic_gicd(v, a);
 	finish(cpu);
 	return verdict;
@@ -140,9 +174,9 @@ enum verdict bed_access(uint32_t cpu, bool gicr, struct access *a)
 static uint32_t word(uint32_t cpu, bool gicr, bool write, uint32_t offset, uint32_t value)
 {
 	struct access a = { .addr = offset, .value = value, .size = 4, .write = write };
-	struct vcpu *v = vcpu_of(cpu);
+	struct vcpu *v = bed_vcpu(cpu);
 
-	host_become(cpu);
+	bed_come(cpu);
 	if (write) {
 		if (gicr ? vgic_quick_write_r(v, offset, value, false) :
 			   vgic_quick_write(v, offset, value)) {
@@ -200,11 +234,11 @@ void bed_byte_write(uint32_t cpu, uint32_t reg, uint32_t intid, uint8_t value)
 
 void bed_sgi(uint32_t cpu, uint32_t intid, uint32_t targets)
 {
-	struct vcpu *v = vcpu_of(cpu);
+	struct vcpu *v = bed_vcpu(cpu);
 	uint64_t value = (uint64_t)intid << 24 | targets;
 	bool group1 = naive_irq(cpu, intid)->group1;
 
-	host_become(cpu);
+	bed_come(cpu);
 	if (!gic.v3) {
 		bed_write(cpu, GICD_SGIR, targets << 16 | intid);
 	} else if (!group1 || !vgic_quick_sgi1r(v, value)) {
@@ -215,25 +249,49 @@ void bed_sgi(uint32_t cpu, uint32_t intid, uint32_t targets)
 
 /* ---- What a core does ---- */
 
-/* As the handler of physical interrupts. False when there is none. */
-static bool take_irq(uint32_t cpu)
+/* The event of a twin is the guest's from here. */
+static void take_twin(uint32_t cpu, uint32_t intid)
 {
-	uint32_t intid = gic_ack() & 0x3ff;
-	struct naive_irq *q;
+	struct naive_irq *q = naive_irq(cpu, intid);
 
-	if (intid >= GIC_SPURIOUS) {
-		return false;
-	}
 	assert_true(bed_is_hw(intid));
-	gic_eoi(intid);
-	q = naive_irq(cpu, intid);
 	if (q->hw_pending || q->hw_active) {
 		fail_msg("the twin of %u was deactivated before the guest ended it", intid);
 	}
 	q->latch = true;
 	q->hw_pending = true;
-	if (intid >= GIC_PRIVATE || !vgic_quick_again(vcpu_of(cpu), intid, gic.v3, true, 0)) {
-		vgic_hw_irq(vcpu_of(cpu), intid);
+}
+
+/* A device of a VM whose vCPU is not the one that is here. */
+static void take_others(uint32_t cpu, uint32_t intid)
+{
+	uint32_t now = bed.vm->id;
+	struct vcpu *t = vgic_target(intid);
+
+	bed_use(vm_of(intid));
+	assert_true(t != NULL && t->vm == bed.vm);
+	take_twin(cpu, intid);
+	vgic_hw_irq(t, intid);
+	bed_use(now);
+}
+
+/* As the handler of physical interrupts. False when there is none. */
+static bool take_irq(uint32_t cpu)
+{
+	uint32_t intid = gic_ack() & 0x3ff;
+	struct vcpu *v = bed_vcpu(cpu);
+
+	if (intid >= GIC_SPURIOUS) {
+		return false;
+	}
+	gic_eoi(intid);
+	if (!vgic_has_twin(v, intid)) {
+		take_others(cpu, intid);
+		return true;
+	}
+	take_twin(cpu, intid);
+	if (intid >= GIC_PRIVATE || !vgic_quick_again(v, intid, gic.v3, true, 0)) {
+		vgic_hw_irq(v, intid);
 	}
 	finish(cpu);
 	return true;
@@ -241,8 +299,8 @@ static bool take_irq(uint32_t cpu)
 
 void bed_settle(uint32_t cpu)
 {
-	host_become(cpu);
-	if (!bed.running[cpu]) {
+	bed_come(cpu);
+	if (!bed.now->running[cpu]) {
 		return;
 	}
 	take_kick(cpu);
@@ -251,7 +309,7 @@ void bed_settle(uint32_t cpu)
 		assert_true(turns < 64);
 	}
 	if (vif_wants_us(cpu)) {
-		vgic_sync(vcpu_of(cpu));
+		vgic_sync(bed_vcpu(cpu));
 		finish(cpu);
 		if (vif_wants_us(cpu)) {
 			fail_msg("maintenance without end");
@@ -263,12 +321,12 @@ void bed_settle(uint32_t cpu)
 
 static bool is_settled(uint32_t cpu)
 {
-	return !bed.running[cpu] || (vcpu_of(cpu)->hazard == 0 && !vif_wants_us(cpu));
+	return !bed.now->running[cpu] || (bed_vcpu(cpu)->hazard == 0 && !vif_wants_us(cpu));
 }
 
 static uint32_t lr_with(uint32_t intid, uint32_t *cpu)
 {
-	for (uint32_t c = 0; c < naive.cpus; c++) {
+	for (uint32_t c = 0; c < naive->cpus; c++) {
 		for (uint32_t i = 0; i < gic.lr_count; i++) {
 			const struct lr *lr = &gic_host.vif[c].lr[i];
 
@@ -286,7 +344,7 @@ static uint32_t lr_with(uint32_t intid, uint32_t *cpu)
 static void follow(uint32_t cpu, uint32_t intid)
 {
 	struct naive_irq *q = naive_irq(cpu, intid);
-	const struct vgic_bank *b = vgic_bank_of(vcpu_of(cpu), intid);
+	const struct vgic_bank *b = vgic_bank_of(bed_vcpu(cpu), intid);
 	uint32_t bit = BIT(intid % 32), holder = cpu;
 	uint32_t i = lr_with(intid, &holder);
 	const struct lr *lr = &gic_host.vif[holder].lr[i % GIC_LRS_MAX];
@@ -295,10 +353,10 @@ static void follow(uint32_t cpu, uint32_t intid)
 	q->active = (b->active & bit) != 0 || (state & LR_ACTIVE) != 0;
 	q->latch = (b->latch & bit) != 0 ||
 		   ((state & LR_PENDING) != 0 &&
-		    (vcpu_of(holder)->arch.vgic.lr_level & BIT(i)) == 0);
+		    (bed_vcpu(holder)->arch.vgic.lr_level & BIT(i)) == 0);
 	if (!gic.v3 && intid < GIC_SGIS) {
 		q->latch = false;
-		q->sources = vcpu_of(cpu)->arch.vgic.sgi_source[intid];
+		q->sources = bed_vcpu(cpu)->arch.vgic.sgi_source[intid];
 		if ((state & LR_PENDING) != 0) {
 			q->sources |= (uint8_t)BIT(lr->source);
 		}
@@ -309,15 +367,17 @@ static void follow(uint32_t cpu, uint32_t intid)
 
 void bed_off(uint32_t cpu)
 {
-	struct vcpu *v = vcpu_of(cpu);
+	struct vcpu *v = bed_vcpu(cpu);
 
-	host_become(cpu);
+	bed_come(cpu);
 	vgic_park(v);
 	gic_host_init_cpu();
+	host.cpu[cpu].arch.ppis = 0;
+	host.cpu[cpu].vcpu = NULL;
 	v->state = VCPU_OFF;
 	v->hazard = 0;
-	bed.running[cpu] = false;
-	naive.cpu[cpu].run_count = 0;
+	bed.now->running[cpu] = false;
+	naive->cpu[cpu].run_count = 0;
 	for (uint32_t i = 0; i < GIC_PRIVATE; i++) {
 		struct naive_irq *q = naive_irq(cpu, i);
 
@@ -327,18 +387,15 @@ void bed_off(uint32_t cpu)
 
 void bed_on(uint32_t cpu)
 {
-	struct vcpu *v = vcpu_of(cpu);
-
-	host_become(cpu);
-	vgic_reset_cpu(v);
-	v->state = VCPU_RUNNING;
-	vgic_sync(v);
+	reset_cpu(cpu);
+	bed_drive(cpu);
+	vgic_sync(bed_vcpu(cpu));
 	/* Whether a twin's interrupt was still pending is its line's business. */
 	follow(cpu, BED_VTIMER);
 	follow(cpu, BED_PTIMER);
 	open_interface(cpu);
-	gic_host.vif[cpu].eoimode = naive.cpu[cpu].eoimode;
-	naive.cpu[cpu].pmr = 0xf8;
+	gic_host.vif[cpu].eoimode = naive->cpu[cpu].eoimode;
+	naive->cpu[cpu].pmr = 0xf8;
 }
 
 void bed_settle_all(void)
@@ -348,14 +405,14 @@ void bed_settle_all(void)
 	for (uint32_t turns = 0; again; turns++) {
 		assert_true(turns < 16);
 		again = false;
-		for (uint32_t c = 0; c < naive.cpus; c++) {
+		for (uint32_t c = 0; c < naive->cpus; c++) {
 			bed_settle(c);
 		}
-		for (uint32_t c = 0; c < naive.cpus; c++) {
+		for (uint32_t c = 0; c < naive->cpus; c++) {
 			again |= !is_settled(c);
 		}
 	}
-	for (uint32_t c = 0; c < naive.cpus; c++) {
+	for (uint32_t c = 0; c < naive->cpus; c++) {
 		for (uint32_t i = 0; i < NAIVE_LINES; i++) {
 			if (naive_irq(c, i)->adopt) {
 				follow(c, i);

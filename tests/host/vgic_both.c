@@ -17,6 +17,7 @@ static void race(uint32_t cpu, uint32_t owner, uint32_t intid)
 
 void both_bits(uint32_t cpu, uint32_t reg, uint32_t bank, uint32_t value)
 {
+	bed_come(cpu);
 	for (uint32_t s = value; s != 0; s &= s - 1) {
 		uint32_t intid = bank * 32 + (uint32_t)__builtin_ctz(s);
 
@@ -56,7 +57,7 @@ void both_target(uint32_t cpu, uint32_t intid, uint32_t target)
 
 void both_ctlr(uint32_t cpu, uint32_t value)
 {
-	naive.ctlr = value;
+	naive->ctlr = value;
 	bed_write(cpu, GICD_CTLR, value);
 }
 
@@ -64,7 +65,7 @@ void both_sgi(uint32_t cpu, uint32_t intid, uint32_t targets)
 {
 	bool group1 = naive_irq(cpu, intid)->group1;
 
-	for (uint32_t t = 0; t < naive.cpus; t++) {
+	for (uint32_t t = 0; t < naive->cpus; t++) {
 		if ((targets & BIT(t)) != 0 &&
 		    (!gic.v3 || naive_irq(t, intid)->group1 == group1)) {
 			race(cpu, t, intid);
@@ -86,6 +87,23 @@ void both_line(uint32_t cpu, uint32_t intid, bool high)
 }
 
 /* ---- The guest's CPU interface ---- */
+
+void both_pmr(uint32_t cpu, uint32_t pmr)
+{
+	bed_come(cpu);
+	naive->cpu[cpu].pmr = pmr;
+	gic_host.vif[cpu].pmr = (uint8_t)pmr;
+}
+
+void both_apr(uint32_t cpu, uint32_t prio)
+{
+	struct naive_cpu *c = &naive->cpu[cpu];
+
+	bed_come(cpu);
+	assert_true(prio < naive_running(cpu) && c->run_count < NAIVE_NEST);
+	c->run[c->run_count++] = (struct naive_run){ .iar = NAIVE_BARE, .prio = prio };
+	gic_host.vif[cpu].apr[gic.v3] |= BIT(prio / 8);
+}
 
 /* The oracle's opinion of an acknowledge when no core is behind. */
 static void check_ack(uint32_t cpu, uint32_t iar, uint32_t best)
@@ -132,7 +150,7 @@ uint32_t both_ack_early(uint32_t cpu)
 	struct naive_irq *q;
 	uint32_t iar;
 
-	host_become(cpu);
+	bed_come(cpu);
 	iar = vif_ack();
 	if (iar == GIC_HOST_NONE) {
 		return iar;
@@ -144,41 +162,44 @@ uint32_t both_ack_early(uint32_t cpu)
 	q->adopt |= q->racing;
 	naive_ack(cpu, iar);
 	/* The priority may have been changed on its way. */
-	naive.cpu[cpu].run[naive.cpu[cpu].run_count - 1].prio =
-		(uint32_t)__builtin_ctz(gic_host.vif[cpu].active_prio) * 8;
+	naive->cpu[cpu].run[naive->cpu[cpu].run_count - 1].prio =
+		(uint32_t)__builtin_ctz(vif_active(cpu)) * 8;
 	return iar & 0x3ff;
 }
 
 static struct naive_irq *of_run(uint32_t cpu, uint32_t i)
 {
-	return naive_irq(cpu, naive.cpu[cpu].run[i].iar & 0x3ff);
+	return naive_irq(cpu, naive->cpu[cpu].run[i].iar & 0x3ff);
 }
 
 void both_eoi(uint32_t cpu, uint32_t i)
 {
-	uint32_t iar = naive.cpu[cpu].run[i].iar;
-	struct naive_irq *q = of_run(cpu, i);
+	const struct naive_run run = naive->cpu[cpu].run[i];
 
-	q->adopt |= q->racing;
+	bed_come(cpu);
+	if (run.iar == NAIVE_BARE) {
+		gic_host.vif[cpu].apr[gic.v3] &= ~BIT(run.prio / 8);
+	} else {
+		of_run(cpu, i)->adopt |= of_run(cpu, i)->racing;
+		vif_eoi(run.iar);
+	}
 	naive_eoi(cpu, i);
-	host_become(cpu);
-	vif_eoi(iar);
 }
 
 void both_dir(uint32_t cpu, uint32_t i)
 {
-	uint32_t iar = naive.cpu[cpu].run[i].iar;
+	uint32_t iar = naive->cpu[cpu].run[i].iar;
 	struct naive_irq *q = of_run(cpu, i);
 
 	q->adopt |= q->racing;
+	bed_come(cpu);
 	naive_dir(cpu, i);
-	host_become(cpu);
 	vif_dir(iar);
 }
 
 static void end_all(uint32_t cpu)
 {
-	struct naive_cpu *c = &naive.cpu[cpu];
+	struct naive_cpu *c = &naive->cpu[cpu];
 
 	/* EOI, the last first; then DIR in that order. */
 	for (uint32_t i = c->run_count; i-- > 0;) {
@@ -196,12 +217,12 @@ uint32_t both_drain(void)
 	uint32_t n = 0;
 	bool more = true;
 
-	for (uint32_t cpu = 0; cpu < naive.cpus; cpu++) {
+	for (uint32_t cpu = 0; cpu < naive->cpus; cpu++) {
 		end_all(cpu);
 	}
 	while (more) {
 		more = false;
-		for (uint32_t cpu = 0; cpu < naive.cpus; cpu++) {
+		for (uint32_t cpu = 0; cpu < naive->cpus; cpu++) {
 			if (both_ack(cpu) != GIC_HOST_NONE) {
 				assert_true(n++ < 10000);
 				end_all(cpu);
@@ -282,7 +303,7 @@ void both_check(void)
 	};
 
 	bed_settle_all();
-	for (uint32_t cpu = 0; cpu < naive.cpus; cpu++) {
+	for (uint32_t cpu = 0; cpu < naive->cpus; cpu++) {
 		if (vif_signals(cpu) != (naive_best(cpu) != NAIVE_IDLE)) {
 			fail_msg("vCPU %u: signalled %d, best 0x%x", cpu, vif_signals(cpu),
 				 naive_best(cpu));
