@@ -111,7 +111,7 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 	vgic_forget_locked(v, b, intid);
 	b->held |= BIT(n);
 	b->latch |= BIT(n);
-	if (b->cpu[n] == v->id && vgic_is_loaded(v)) {
+	if (b->cpu[n] == v->id && v->cpu == arch_this_cpu() && vgic_is_loaded(v)) {
 		vgic_deliver_locked(v, b, intid);
 	} else if (b->cpu[n] < v->vm->cfg->vcpu_count) {
 		vgic_ask_locked(&v->vm->vcpu[b->cpu[n]]);

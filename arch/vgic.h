@@ -96,8 +96,8 @@ struct vcpu *vgic_vcpu_of(struct vm *vm, uint64_t affinity);
 /* Has this INTID of v's, any number, a physical twin? */
 bool vgic_has_twin(struct vcpu *v, uint32_t intid);
 /*
- * The physical twin of `intid` fired and its priority is dropped. While v is off it waits
- * for v, or goes to another target. Own core.
+ * The physical twin of `intid` fired here and its priority is dropped. While v is off, or
+ * not loaded here, it waits for v, or goes to another target. v's own core; an SPI: any.
  */
 void vgic_hw_irq(struct vcpu *v, uint32_t intid);
 /* Bring the list registers up to date: maintenance, and before the first entry. Own core. */

@@ -317,9 +317,11 @@ struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
 		return trap_finish(v);
 	}
 	t = vgic_target(intid);
-	if (t != NULL && t->cpu == v->cpu) {
-		t->exits[EXIT_IRQ]++;
-		sched_blame(t, arch_ticks());
+	if (t != NULL && (t->cpu == v->cpu || !t->vm->arch.hrt)) {
+		if (t->cpu == v->cpu) {		/* else it was retargeted meanwhile */
+			t->exits[EXIT_IRQ]++;
+			sched_blame(t, arch_ticks());
+		}
 		vgic_hw_irq(t, intid);
 		return trap_sched(v);
 	}
@@ -348,8 +350,8 @@ void trap_irq_el2(struct percpu *cpu)
 	}
 	gic_eoi(iar);
 	v = intid < GIC_PRIVATE ? cpu->vcpu : vgic_target(intid);
-	if (v != NULL && v->cpu == cpu && vgic_has_twin(v, intid)) {
-		bool loaded = vgic_is_loaded(v);
+	if (v != NULL && (v->cpu == cpu || !v->vm->arch.hrt) && vgic_has_twin(v, intid)) {
+		bool loaded = v->cpu == cpu && vgic_is_loaded(v);
 
 		if (!loaded || intid >= GIC_PRIVATE || !irq_again(v, intid)) {
 			vgic_hw_irq(v, intid);

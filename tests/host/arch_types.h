@@ -51,6 +51,7 @@ struct arch_percpu {
 	uint32_t waits;			/* calls of arch_cpu_wait */
 	struct vcpu *loaded;		/* whose registers these are; one at a time */
 	bool started;			/* by arch_cpu_start */
+	uint32_t ppis;			/* as arch/arm64's */
 };
 
 #define HOST_OUT_MAX	(1u << 20)

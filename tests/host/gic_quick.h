@@ -11,9 +11,6 @@
 #include "gic.h"
 #include "gic_host.h"
 
-/* struct arch_percpu: in a field that no test of this GIC uses otherwise. */
-#define ppis	woken
-
 #define GICH_ELRSR	GIC_HOST_ELRSR
 #define GICH_LR		GIC_HOST_LR
 
