@@ -92,6 +92,7 @@ static bool ring_input(struct ring *r, uint8_t c)
 void console_start(void)
 {
 	if (polled) {
+		arch_this_cpu()->sched.rings = 0;
 		arch_this_cpu()->sched.poll = 0;
 		arch_this_cpu()->sched.next = 0;
 	}

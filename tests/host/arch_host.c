@@ -304,6 +304,9 @@ void arch_irq_line(struct vcpu *v, uint32_t intid, bool high)
 		} else {
 			v->vm->arch.edges++;
 		}
+		if (high && host.wakes) {
+			vcpu_hazard(v, HAZARD_IRQ);
+		}
 	}
 	*word = high ? *word | bit : *word & ~bit;
 }
