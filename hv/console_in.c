@@ -5,7 +5,7 @@
 #include <kizami/console.h>
 #include "arch.h"
 
-#define INPUT_MAX 16u   /* bytes that one hv_uart_irq takes; more: it comes again */
+#define INPUT_MAX 12u   /* bytes that one hv_uart_irq takes; more: it comes again */
 #define POLL_HZ   50u   /* of the console rings */
 #define MORE_HZ   1000u /* the same while one of them has something */
 #define RING_STEP 32u   /* bytes that are taken from one at a time; divides KZ_CONSOLE_OUT */
