@@ -193,12 +193,14 @@ static void input_command(uint8_t c)
 	}
 }
 
-/* Bound: INPUT_MAX. */
+/* Much input and output are two turns, in turn. Bound: INPUT_MAX. */
 void hv_uart_irq(void)
 {
-	static bool escaped;
+	static bool escaped, much;
+	uint32_t most = much ? 1 : INPUT_MAX;
+	uint32_t i;
 
-	for (uint32_t i = 0; i < INPUT_MAX; i++) {
+	for (i = 0; i < most; i++) {
 		int c = arch_uart_get();
 
 		if (c < 0) {
@@ -213,7 +215,12 @@ void hv_uart_irq(void)
 			input_send((uint8_t)c);
 		}
 	}
-	console_resume();
+	much = i > INPUT_MAX / 4;
+	if (much) {
+		arch_uart_notify();	/* the next one is for output */
+	} else {
+		console_resume();
+	}
 }
 
 /* Bound: the VMs. */

@@ -170,6 +170,28 @@ static void test_turn(void **state)
 	assert_int_equal(linux->sched.executed + linux->sched.stolen - before, c->since - 100000);
 }
 
+/* Much input takes the turn; the next one is for output, whatever else is typed. */
+static void test_turn_much(void **state)
+{
+	(void)state;
+	host.room = UINT32_MAX;
+	for (uint32_t i = 0; i < 40; i++) {
+		host_type('a');
+	}
+	ring_put(0, 'x');
+	console_announce(0);
+	hv_uart_irq();
+	assert_int_equal(host.out_len, 0);
+	assert_in_range(host.in_len, 20, 39);
+	assert_true(host.notify);		/* it comes again */
+	hv_uart_irq();
+	assert_true(host.out_len > 0);
+	assert_true(host.in_len > 0);
+	everything_out();
+	while (typed(0) >= 0) {
+	}
+}
+
 /* Who waits for what is typed runs next: nobody has to come and look again. */
 static void test_turn_wakes(void **state)
 {
@@ -387,6 +409,7 @@ int main(void)
 		cmocka_unit_test_setup(test_paste, bed_setup),
 		cmocka_unit_test_setup(test_focus_at_start, bed_setup),
 		cmocka_unit_test_setup(test_turn, bed_setup),
+		cmocka_unit_test_setup(test_turn_much, bed_setup),
 		cmocka_unit_test_setup(test_turn_wakes, bed_setup),
 		cmocka_unit_test_setup(test_ring_timer, bed_setup),
 		cmocka_unit_test_setup(test_ring_output, bed_setup),
