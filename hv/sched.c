@@ -405,7 +405,8 @@ static struct vcpu *turn(struct percpu *cpu)
 	attend_all(cpu);
 	if (UNLIKELY(c->console) && c->edf == 0) {
 		console_turn(c);
-		attend_all(cpu);		/* who has got input */
+		(void)arch_cpu_poll();
+		return NULL;		/* who has got input, what is due by now */
 	}
 	v = choose(c);
 	if (v != NULL && (v->state == VCPU_RUNNING || !v->vm->fresh)) {
