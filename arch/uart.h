@@ -18,6 +18,12 @@ struct kz_cfg_machine;
 /* Choose and set up the UART; nothing is put or got before it. Boot core, once. */
 void uart_init(const struct kz_cfg_machine *m);
 
+/*
+ * Its interrupt, which has come, is off until arch_uart_get: it may be a while until somebody has
+ * time for it. Console core.
+ */
+void uart_quiet(uint32_t intid);
+
 /* Arm DDI 0183. */
 void uart_pl011_init(volatile uint32_t *base);
 MUST_USE bool uart_pl011_put(volatile uint32_t *base, uint8_t c);

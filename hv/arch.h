@@ -108,16 +108,19 @@ void arch_irq_line(struct vcpu *v, uint32_t intid, bool high);
 
 /* False when its FIFO is full. */
 MUST_USE bool arch_uart_put(uint8_t c);
-/* -1 when its FIFO is empty. Reading it empty ends its interrupt. */
+/*
+ * -1 when its FIFO is empty. Reading it empty ends its interrupt, which is on again after one
+ * that sched_console was told of. Console core.
+ */
 int arch_uart_get(void);
-/* Call hv_uart_irq on the console core when the FIFO takes more; reading it empty ends that. */
+/* sched_console on the console core when the FIFO takes more; reading it empty ends that. */
 void arch_uart_notify(void);
 
 /* ---- Upwards ---- */
 
 _Noreturn void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max);
 _Noreturn void hv_secondary(struct percpu *cpu);
-void hv_uart_irq(void);			/* the physical console has input */
+void hv_uart_irq(void);			/* the physical console has input, or takes output */
 _Noreturn void hv_panic(const char *fmt, ...) PRINTF(1, 2);	/* our own bug */
 
 #endif

@@ -264,6 +264,12 @@ static void channel_serve(void)
 
 	if (end == END_NOT && con.left != 0) { /* the ring is empty */
 		if (channel == CONSOLE_HV) {
+			if (con.left < PUMP_BYTES / 2 &&
+			    __atomic_load_n(&status_next, __ATOMIC_RELAXED) != 0) {
+				con.turn = channel; /* first in the next call */
+				con.left = 0;
+				return;
+			}
 			end = status_fill(ch);
 			page = end != END_NOT;
 		}

@@ -5,7 +5,7 @@
 #include <kizami/console.h>
 #include "arch.h"
 
-#define INPUT_MAX 16u   /* bytes that one hv_uart_irq takes; more: it comes again */
+#define INPUT_MAX 12u   /* bytes that one hv_uart_irq takes; more: it comes again */
 #define POLL_HZ   50u   /* of the console rings */
 #define MORE_HZ   1000u /* the same while one of them has something */
 #define RING_STEP 32u   /* bytes that are taken from one at a time; divides KZ_CONSOLE_OUT */
@@ -92,6 +92,7 @@ static bool ring_input(struct ring *r, uint8_t c)
 void console_start(void)
 {
 	if (polled) {
+		arch_this_cpu()->sched.rings = 0;
 		arch_this_cpu()->sched.poll = 0;
 		arch_this_cpu()->sched.next = 0;
 	}
@@ -192,12 +193,14 @@ static void input_command(uint8_t c)
 	}
 }
 
-/* Bound: INPUT_MAX. */
+/* Much input and output are two turns, in turn. Bound: INPUT_MAX. */
 void hv_uart_irq(void)
 {
-	static bool escaped;
+	static bool escaped, much;
+	uint32_t most = much ? 1 : INPUT_MAX;
+	uint32_t i;
 
-	for (uint32_t i = 0; i < INPUT_MAX; i++) {
+	for (i = 0; i < most; i++) {
 		int c = arch_uart_get();
 
 		if (c < 0) {
@@ -212,7 +215,12 @@ void hv_uart_irq(void)
 			input_send((uint8_t)c);
 		}
 	}
-	console_resume();
+	much = i > INPUT_MAX / 4;
+	if (much) {
+		arch_uart_notify();	/* the next one is for output */
+	} else {
+		console_resume();
+	}
 }
 
 /* Bound: the VMs. */

@@ -118,6 +118,8 @@ bool sched_init(struct percpu *cpu)
 	c->limit = BIT64(32) - ticks_fraction(m->reserve_ppm[cpu->id], 1000000);
 	c->block = ticks_of_ns(m->block_ns);
 	c->poll = NEVER;
+	c->rings = NEVER;
+	c->asked = NEVER;
 	l = load_of(cpu, NULL, 0, 0);
 	c->guard = guard_of(&l);
 	c->strict = !fits(c, &l);

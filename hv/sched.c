@@ -238,8 +238,8 @@ static COLD void expire(struct vcpu *v, uint64_t now)
 static void expire_all(struct sched_core *c, uint64_t now)
 {
 	if (now >= c->poll) {
-		c->poll = console_poll(now);
-		c->since = arch_ticks();		/* nobody's time */
+		c->poll = NEVER;
+		c->console = true;
 	}
 	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
 		struct vcpu *v = slot_of(c, set);
@@ -247,6 +247,51 @@ static void expire_all(struct sched_core *c, uint64_t now)
 		if (now >= v->sched.event) {
 			expire(v, now);
 		}
+	}
+}
+
+/* ---- The console ---- */
+
+/* Its next turn: not at once, or who prints a lot takes the core from those without a server. */
+static void console_next(struct sched_core *c)
+{
+	uint64_t at = min_u64(c->rings, c->asked);
+	uint64_t least = c->served + c->slice / 2;
+
+	if (at != NEVER && !c->console) {
+		c->poll = at > least ? at : least;
+		c->next = min_u64(c->next, c->poll);
+	}
+}
+
+void sched_console(struct percpu *cpu)
+{
+	struct sched_core *c = &cpu->sched;
+
+	c->asked = min_u64(c->asked, arch_ticks());
+	console_next(c);
+}
+
+/*
+ * Its turn, one masked stretch: the rings, or the UART, whichever was due first. A server that
+ * becomes ready meanwhile waits for that one only, as it was proven.
+ */
+static COLD void console_turn(struct sched_core *c)
+{
+	uint64_t begun = c->since;
+
+	c->console = false;
+	c->served = begun;
+	if (c->asked < c->rings) {
+		c->asked = NEVER;
+		hv_uart_irq();
+	} else {
+		c->rings = console_poll(begun);
+	}
+	console_next(c);
+	c->since = arch_ticks();		/* nobody's time: stolen from who goes on */
+	if (c->current != NULL) {
+		c->current->sched.stolen += c->since - begun;
 	}
 }
 
@@ -358,6 +403,11 @@ static struct vcpu *turn(struct percpu *cpu)
 		expire_all(c, c->since);
 	}
 	attend_all(cpu);
+	if (UNLIKELY(c->console) && c->edf == 0) {
+		console_turn(c);
+		(void)arch_cpu_poll();
+		return NULL;		/* who has got input, what is due by now */
+	}
 	v = choose(c);
 	if (v != NULL && (v->state == VCPU_RUNNING || !v->vm->fresh)) {
 		core_load(cpu, v);

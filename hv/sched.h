@@ -65,10 +65,13 @@ struct sched_core {
 	uint64_t vmin;		/* vtime of who is furthest behind; never goes back */
 	uint64_t slice;		/* how much those without a server run at a stretch */
 	uint64_t poll;		/* the console's next turn; NEVER */
+	uint64_t rings, asked;	/* its rings are due; its UART asked for it; NEVER */
+	uint64_t served;	/* it had its last turn */
 	uint64_t next;		/* nothing is due before it */
 	uint64_t limit;		/* sum of densities that servers may have, in 2^-32 */
 	uint64_t block;		/* the longest stretch with interrupts masked */
 	uint64_t guard;		/* who wakes that shortly before its deadline waits for the next */
+	bool console;		/* its turn has come: as soon as no server is ready */
 	bool shared;
 	bool strict;		/* densities exceed the limit: who waits gives up its budget */
 	struct vcpu *guilty;	/* whose interrupt this is; since then nothing is another's */
@@ -92,6 +95,12 @@ MUST_USE struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now);
 
 /* v, which executes here, waits for an interrupt; sched_next follows. Own core. */
 void sched_block(struct vcpu *v);
+
+/*
+ * The console's UART wants attention: hv_uart_irq is called as soon as no server is ready, and at
+ * most twice in a slice; sched_next follows. Own core.
+ */
+void sched_console(struct percpu *cpu);
 
 /* v has an interrupt: if it waits, it waits no more; sched_next follows. Own core. */
 void sched_wake(struct vcpu *v);

@@ -8,6 +8,7 @@
 #include "gic.h"
 #include "psci.h"
 #include "sysreg.h"
+#include "uart.h"
 #include "vectors.h"
 #include "vgic.h"
 #include "vgic_bank.h"
@@ -280,7 +281,8 @@ static enum exit_class own_irq(uint32_t iar, uint32_t intid)
 	if (intid == m->htimer_intid) {
 		write_cnthp_ctl_el2(0);		/* the line is a level; arch_timer_arm follows */
 	} else if (intid == m->uart_intid) {
-		hv_uart_irq();
+		uart_quiet(intid);
+		sched_console(arch_this_cpu());
 	} else if (intid == m->maint_intid) {
 		class = EXIT_MAINT;
 	} else if (intid >= GIC_SGIS) {
@@ -325,7 +327,7 @@ struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
 		vgic_hw_irq(t, intid);
 		return trap_sched(v);
 	}
-	if (intid == GIC_SGI_SCHED) {
+	if (intid == GIC_SGI_SCHED || intid == machine.cfg->machine.uart_intid) {
 		v->exits[EXIT_KICK]++;
 		(void)own_irq(iar, intid);
 		return trap_sched(v);

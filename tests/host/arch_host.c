@@ -301,6 +301,9 @@ void arch_irq_line(struct vcpu *v, uint32_t intid, bool high)
 		} else {
 			v->vm->arch.edges++;
 		}
+		if (high && host.rises != NULL) {
+			host.rises(v);
+		}
 	}
 	*word = high ? *word | bit : *word & ~bit;
 }

@@ -71,6 +71,7 @@ struct host {
 	uint32_t room;			/* bytes that its FIFO takes, atomic */
 	bool notify;			/* arch_uart_notify's interrupt is on, atomic */
 	bool slow;			/* other threads run behind each put and notify */
+	void (*rises)(struct vcpu *v);	/* a line of v's has risen; NULL: no matter */
 	uint8_t in[HOST_IN_MAX];
 	uint32_t in_head, in_len;
 	uint8_t *ram;			/* HOST_RAM_SIZE bytes at HOST_RAM_PA */

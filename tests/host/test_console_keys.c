@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "console_bed.h"
+#include "policy.h"
 
 static void test_keys(void **state)
 {
@@ -117,6 +118,104 @@ static void test_focus_at_start(void **state)
 	}
 	type("\035n");
 	assert_string_equal(term_rows(), "[kizami] console: no VM has one\n");
+}
+
+/* ---- When the console has its turn ---- */
+
+static struct vcpu *vcpu_begin(uint32_t vm)
+{
+	struct vcpu *v = &machine.vm[vm].vcpu[0];
+
+	v->cpu = &host.cpu[0];
+	sched_add(v);
+	machine.vm[vm].fresh = false;
+	v->state = VCPU_RUNNING;
+	sched_post(v);
+	return v;
+}
+
+/* Not while a server is ready, not at once again, and it is nobody's time but stolen. */
+static void test_turn(void **state)
+{
+	struct sched_core *c = &host.cpu[0].sched;
+	struct vcpu *linux = vcpu_begin(0), *vision;
+	uint64_t before;
+
+	(void)state;
+	bed.vm[2].server = (struct kz_cfg_server){.budget_ns = 2000000, .period_ns = 10000000,
+						  .deadline_ns = 10000000};
+	vision = vcpu_begin(2);
+	host_freeze(100000);
+	assert_true(sched_init(&host.cpu[0]));
+	assert_ptr_equal(sched_next(&host.cpu[0]), vision);
+	host_type('a');
+	sched_console(&host.cpu[0]);
+	assert_ptr_equal(sched_next(&host.cpu[0]), vision);
+	assert_int_equal(typed(0), -1);
+	assert_int_equal(host.timer[0], 102000);	/* nothing but its budget's end */
+	sched_job_done(vision);
+	assert_ptr_equal(sched_next(&host.cpu[0]), linux);
+	assert_int_equal(typed(0), 'a');
+	host_type('b');
+	sched_console(&host.cpu[0]);
+	assert_ptr_equal(sched_next(&host.cpu[0]), linux);
+	assert_int_equal(typed(0), -1);
+	assert_int_equal(host.timer[0], 100000 + c->slice / 2);
+	host.ticks += c->slice / 2;
+	host.frozen = false;
+	before = linux->sched.executed + linux->sched.stolen;
+	assert_ptr_equal(sched_next(&host.cpu[0]), linux);
+	assert_int_equal(typed(0), 'b');
+	assert_true(linux->sched.stolen > 0);
+	assert_int_equal(linux->sched.executed + linux->sched.stolen - before, c->since - 100000);
+}
+
+/* Much input takes the turn; the next one is for output, whatever else is typed. */
+static void test_turn_much(void **state)
+{
+	(void)state;
+	host.room = UINT32_MAX;
+	for (uint32_t i = 0; i < 40; i++) {
+		host_type('a');
+	}
+	ring_put(0, 'x');
+	console_announce(0);
+	hv_uart_irq();
+	assert_int_equal(host.out_len, 0);
+	assert_in_range(host.in_len, 20, 39);
+	assert_true(host.notify);		/* it comes again */
+	hv_uart_irq();
+	assert_true(host.out_len > 0);
+	assert_true(host.in_len > 0);
+	everything_out();
+	while (typed(0) >= 0) {
+	}
+}
+
+static void hazard(struct vcpu *v)
+{
+	vcpu_hazard(v, HAZARD_IRQ);
+}
+
+/* Who waits for what is typed runs next: nobody has to come and look again. */
+static void test_turn_wakes(void **state)
+{
+	struct access imsc = { .addr = 0x38, .value = 0x50, .size = 4, .write = true };
+	struct vcpu *linux = vcpu_begin(0);
+
+	(void)state;
+	(void)vcpu_begin(3);
+	host.rises = hazard;
+	host_freeze(100000);
+	assert_true(sched_init(&host.cpu[0]));
+	assert_ptr_equal(sched_next(&host.cpu[0]), linux);
+	assert_int_equal(pl011_access(linux, &imsc), DONE);
+	sched_block(linux);
+	assert_ptr_equal(sched_next(&host.cpu[0]), &machine.vm[3].vcpu[0]);
+	host_type('a');
+	sched_console(&host.cpu[0]);
+	assert_ptr_equal(sched_next(&host.cpu[0]), linux);
+	assert_int_equal(typed(0), 'a');
 }
 
 /* ---- Console rings ---- */
@@ -314,6 +413,9 @@ int main(void)
 		cmocka_unit_test_setup(test_power_off, bed_setup),
 		cmocka_unit_test_setup(test_paste, bed_setup),
 		cmocka_unit_test_setup(test_focus_at_start, bed_setup),
+		cmocka_unit_test_setup(test_turn, bed_setup),
+		cmocka_unit_test_setup(test_turn_much, bed_setup),
+		cmocka_unit_test_setup(test_turn_wakes, bed_setup),
 		cmocka_unit_test_setup(test_ring_timer, bed_setup),
 		cmocka_unit_test_setup(test_ring_output, bed_setup),
 		cmocka_unit_test_setup(test_ring_input, bed_setup),

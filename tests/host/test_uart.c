@@ -10,16 +10,25 @@
 #include <cmocka.h>
 
 #include "arch.h"
+#include "gic.h"
 #include "uart.h"
 
 #define UART_PA 0xff000000ull
 
 static uint32_t frame[0x1000 / 4];
+static uint32_t off; /* the INTID that gic_enable switched off */
 
 void *arch_ptr(pa_t at)
 {
 	assert_int_equal(at.v, UART_PA);
 	return frame;
+}
+
+void gic_enable(uint32_t cpu, uint32_t intid, bool on)
+{
+	assert_int_equal(cpu, 0);
+	assert_int_equal(off, on ? intid : 0);
+	off = on ? 0 : intid;
 }
 
 static void init(uint32_t type)
@@ -33,6 +42,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(frame, 0, sizeof(frame));
+	off = 0;
 	return 0;
 }
 
@@ -55,6 +65,19 @@ static void test_pl011_init(void **state)
 	assert_int_equal(*reg(0x2c), 0x70);
 	assert_int_equal(*reg(0x38), 0x50);
 	assert_int_equal(*reg(0x44), 0x7ff);
+}
+
+/* Its interrupt is off until somebody looks for input, and is switched on once only. */
+static void test_quiet(void **state)
+{
+	(void)state;
+	init(KZ_UART_PL011);
+	*reg(0x18) = 1u << 4;
+	uart_quiet(33);
+	assert_int_equal(off, 33);
+	assert_int_equal(arch_uart_get(), -1);
+	assert_int_equal(off, 0);
+	assert_int_equal(arch_uart_get(), -1);
 }
 
 /* A transmitter that is busy for ever does not keep us. */
@@ -149,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_pl011_init, setup),
+		cmocka_unit_test_setup(test_quiet, setup),
 		cmocka_unit_test_setup(test_pl011_stuck, setup),
 		cmocka_unit_test_setup(test_pl011_io, setup),
 		cmocka_unit_test_setup(test_cadence_init, setup),

@@ -13,6 +13,8 @@ import machine
 from test_realtime import HOG, JOB, MS, Reader, server, vm
 
 SECONDS = int(os.environ.get("REALTIME_SECONDS", "30"))
+# What a masked stretch takes at most, as the boards say it.
+BLOCK = 20_000
 # An instruction of 8 ns: a slower machine, so that so much time can be had. Where two cores are
 # busy it is twice as slow: QEMU's cores take turns, and time goes on. A turn ends a quarter of the
 # way to the next timer: servo's keeps them below 250 us.
@@ -105,12 +107,11 @@ def load_all(m, seconds):
 def test_long(boot, board):
     """Two Linuxes on two cores, both busy, and a soft real-time guest on each core: nobody
     misses, the Linuxes get the same, and all clocks go on as one. Budgets are far above the work:
-    QEMU runs busy cores in turns on one clock, and a turn of the other core is charged. One job
-    is let off: on virt one of 3300 is late when the load is typed in (docs/caveats.md)."""
+    QEMU runs busy cores in turns on one clock, and a turn of the other core is charged."""
     m = boot(board, f"board = {board}\n" + linux("linux", "0, 1") + linux("second", "0, 1") +
-             vm("pulse", "srt", "pulse", server(4 * MS, 10 * MS), cmdline="keep work=0.6ms",
+             vm("pulse", "srt", "pulse", server(2 * MS, 10 * MS), cmdline="keep work=0.6ms",
                 core=0) +
-             vm("plain", "srt", "pulse_plain", server(8 * MS, 20 * MS),
+             vm("plain", "srt", "pulse_plain", server(4 * MS, 20 * MS),
                 cmdline="period=20ms work=1.2ms", core=1) +
              vm("servo", "hrt", "servo", core=3), SLOWER)
     reader = Reader(m)
@@ -136,7 +137,8 @@ def test_long(boot, board):
     for cpu in ("cpu0", "cpu1"):
         part = {}
         for name, (took, found) in shares.items():
-            # By stolen time, which is exact. What Linux calls busy is counted in its ticks.
+            # By stolen time, which is exact. What Linux calls busy is counted in its ticks of
+            # 4 ms, of which turns of 1 ms are a poor sample.
             busy, idle, steal = found[cpu]
             assert SECONDS <= took < 1.02 * SECONDS + 1
             assert idle <= 0.01 * 100 * SECONDS, f"{name} was not busy: {found}"
@@ -145,11 +147,35 @@ def test_long(boot, board):
         assert abs(part["linux"] - part["second"]) < 0.02, part
         assert 0.40 < sum(part.values()) / 2 < 0.46, part
     for name, period in (("pulse", 10 * MS), ("plain", 20 * MS)):
-        last, missed = first[name], 0
+        last = first[name]
         while last["at"] < first[name]["at"] + SECONDS * 1000 * MS:
             now = reader.next(name, JOB)
-            missed += now["missed"]
-            assert missed <= 1, f"{name}: {now}"
+            assert now["missed"] == 0, f"{name}: {now}"
             assert now["at"] - last["at"] == (now["jobs"] - last["jobs"]) * period, now
             last = now
         print(f"{board}: {name} end max {last['max']} ns, of {last['jobs']} jobs")
+
+
+@pytest.mark.parametrize("board", ["virt", "zcu102"])
+def test_typing(boot, board):
+    """Whoever types as fast as the console takes it to a Linux delays a server on that core by a
+    masked stretch of the hypervisor at most, and takes nothing of its budget."""
+    m = boot(board, f"board = {board}\n" + linux("linux", 0) +
+             vm("pulse", "srt", "pulse", server(1 * MS, 10 * MS), cmdline="keep work=970us",
+                core=0), machine.EXACT)
+    m.wait_linux()
+    m.send("stty -echo; wc -c\r")
+    reader = Reader(m)
+    reader.skip("pulse")
+    reader.take("pulse", JOB, 1)
+    seen = []
+    for _ in range(4):
+        m.send(50 * ("x" * 78 + "\r"))
+        seen += reader.take("pulse", JOB, 1)
+    m.send("\x04")
+    count = int(m.wait_line("linux", r"^(\d+)$").group(1))
+    print(f"\n{board}: {count} bytes typed; {seen}")
+    assert count > 10_000, "what was typed did not arrive"
+    for now in seen:
+        assert now["missed"] == 0, now
+        assert now["begin_max"] < BLOCK and now["max"] < 970_000 + BLOCK, now
