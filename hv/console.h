@@ -89,6 +89,9 @@ struct text {
 void text_add_v(struct text *t, const char *fmt, va_list ap);
 void text_add(struct text *t, const char *fmt, ...) PRINTF(2, 3);
 
+/* Blanks, until there are `width` bytes from `from` on. */
+void text_pad(struct text *t, const char *from, uint32_t width);
+
 /* Line `n` of the status page; false behind its last one. Any core. */
 MUST_USE bool status_line(uint32_t n, struct text *t);
 
