@@ -43,9 +43,10 @@ MUST_USE bool console_has_room(uint32_t channel, uint32_t bytes);
 void console_write(uint32_t channel, const char *bytes, uint32_t len);
 
 /*
- * Bring what the rings hold to the physical console, as far as it takes it, 64
- * bytes at most; hv_uart_irq brings the rest. Any core, no lock held; beside a
- * running call on another core it lets that one do the work.
+ * Bring what the rings hold to the physical console, as far as it takes it, 32
+ * bytes at most, each counted from ring to line, from there to the screen's, and
+ * from there to the UART; hv_uart_irq brings the rest. Any core, no lock held;
+ * beside a running call on another core it lets that one do the work.
  */
 void console_pump(uint32_t channel);
 

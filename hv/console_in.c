@@ -5,9 +5,8 @@
 #include <kizami/console.h>
 #include "arch.h"
 
-#define INPUT_MAX 16u   /* bytes that one hv_uart_irq takes; more: it comes again */
 #define POLL_HZ   50u   /* of the console rings */
-#define MORE_HZ   1000u /* the same while one of them has something */
+#define MORE_HZ   1000u /* of each of them, while one has something */
 #define RING_STEP 32u   /* bytes that are taken from one at a time; divides KZ_CONSOLE_OUT */
 
 static uint32_t lost[KZ_VMS_MAX]; /* bytes typed that found no room; atomic */
@@ -19,7 +18,7 @@ static struct ring {
 	uint32_t out_tail, in_head;   /* ours; what the page says is for the guest */
 	uint32_t restarted;           /* atomic */
 } rings[KZ_VMS_MAX];
-static bool polled; /* a VM has one */
+static uint32_t polled; /* VMs that have one */
 
 void console_ring_reset(uint32_t vm)
 {
@@ -91,21 +90,23 @@ static bool ring_input(struct ring *r, uint8_t c)
 
 void console_start(void)
 {
-	if (polled) {
+	if (polled != 0) {
 		arch_this_cpu()->sched.poll = 0;
 		arch_this_cpu()->sched.next = 0;
 	}
 }
 
-/* Bound: the VMs. */
+/* A part of one ring, so that they take turns. Bound: the VMs. */
 uint64_t console_poll(uint64_t now)
 {
+	static uint32_t turn;
 	bool more = false;
 
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		more |= rings[i].page != NULL && ring_drain(&rings[i], i);
+	for (uint32_t i = 0; i < machine.vm_count && !more; i++) {
+		turn = turn + 1 < machine.vm_count ? turn + 1 : 0;
+		more = rings[turn].page != NULL && ring_drain(&rings[turn], turn);
 	}
-	return now + arch_ticks_hz() / (more ? MORE_HZ : POLL_HZ);
+	return now + arch_ticks_hz() / (more ? MORE_HZ * polled : POLL_HZ);
 }
 
 /* ---- Input ---- */
@@ -192,27 +193,27 @@ static void input_command(uint8_t c)
 	}
 }
 
-/* Bound: INPUT_MAX. */
+/*
+ * A byte typed, or output, in turns: the UART's line is a level, and stays up for what is left (or
+ * comes with the receive timeout, below the PL011's trigger level). Only a call that finds nothing
+ * typed ends the interrupt that the pump asked for.
+ */
 void hv_uart_irq(void)
 {
-	static bool escaped;
+	static bool escaped, typed;
+	int c = typed ? -1 : arch_uart_get();
 
-	for (uint32_t i = 0; i < INPUT_MAX; i++) {
-		int c = arch_uart_get();
-
-		if (c < 0) {
-			break;
-		}
-		if (escaped) {
-			escaped = false;
-			input_command((uint8_t)c);
-		} else if (c == CONSOLE_ESCAPE) {
-			escaped = true;
-		} else {
-			input_send((uint8_t)c);
-		}
+	typed = c >= 0;
+	if (!typed) {
+		console_resume();
+	} else if (escaped) {
+		escaped = false;
+		input_command((uint8_t)c);
+	} else if (c == CONSOLE_ESCAPE) {
+		escaped = true;
+	} else {
+		input_send((uint8_t)c);
 	}
-	console_resume();
 }
 
 /* Bound: the VMs. */
@@ -221,12 +222,12 @@ void console_init(void)
 	uint32_t first = CONSOLE_NONE; /* of NRT, if there is one */
 	bool nrt = false;
 
-	polled = false;
+	polled = 0;
 	for (uint32_t i = machine.vm_count; i-- > 0;) {
 		const struct kz_cfg_vm *cfg = machine.vm[i].cfg;
 
 		rings[i].page = ring_page(cfg);
-		polled |= rings[i].page != NULL;
+		polled += rings[i].page != NULL;
 		if (cfg->console != KZ_CONSOLE_NONE && (cfg->level == KZ_NRT || !nrt)) {
 			first = i;
 			nrt = cfg->level == KZ_NRT;
