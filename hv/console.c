@@ -16,10 +16,11 @@
  */
 #define BUSY BIT(31)
 /*
- * Bound of one call: bytes that come from rings or go to the UART. A line of the status page is all
- * of it.
+ * Bound of one call: bytes that are moved, from a ring to a line, from there to `out`, from there
+ * to the UART; to look at one of an escape sequence counts, too, and so does a tag. docs/bench.md
+ * has what that is in instructions. A line of the status page is formatted in a call of its own.
  */
-#define PUMP_BYTES 64u
+#define PUMP_BYTES 32u
 #define CHANNELS   (KZ_VMS_MAX + 1u)
 #define OUT_MAX    (CONSOLE_LINE + KZ_NAME_MAX + 16u) /* a line, its tag, its end */
 #define ESC        0x1b
@@ -42,6 +43,7 @@ struct channel {
 	_Alignas(64) uint32_t tail;
 	uint8_t len;                /* of line */
 	uint8_t seen;               /* bytes of it that line_draw has drawn before */
+	uint8_t end;                /* enum ending: of line, which is drawn before more is taken */
 	bool cr;                    /* a carriage return came last */
 	bool broken;                /* line continues a broken one */
 	uint8_t line[CONSOLE_LINE]; /* the current line, as far as it came */
@@ -96,76 +98,90 @@ bool console_has_room(uint32_t channel, uint32_t bytes)
 void console_write(uint32_t channel, const char *bytes, uint32_t len)
 {
 	struct channel *ch = &channels[channel];
+	uint8_t *ring = ch->ring;
+	uint32_t head = ch->head;
 
 	if (ring_used(ch) + len > CONSOLE_RING) {
 		__atomic_store_n(&ch->out_dropped, ch->out_dropped + 1, __ATOMIC_RELAXED);
 		return;
 	}
-	for (uint32_t i = 0; i < len; i++) {
-		ch->ring[(ch->head + i) % CONSOLE_RING] = (uint8_t)bytes[i];
+	for (const char *end = bytes + len; bytes != end; bytes++) {
+		ring[head++ % CONSOLE_RING] = (uint8_t)*bytes;
 	}
-	__atomic_store_n(&ch->head, ch->head + len, __ATOMIC_RELEASE);
+	__atomic_store_n(&ch->head, head, __ATOMIC_RELEASE);
 }
 
 /* ---- The pump: con and the reader's part of the channels are ours ---- */
 
 /* Take bytes from the ring into the line until it ends. Bound: con.left. */
-static enum ending line_fill(struct channel *ch)
+static void line_fill(struct channel *ch)
 {
 	uint32_t head = __atomic_load_n(&ch->head, __ATOMIC_ACQUIRE);
 	uint32_t tail = ch->tail;
+	uint32_t len = ch->len;
+	uint32_t left = con.left;
 	enum ending end = END_NOT;
+	bool cr = ch->cr;
 
-	for (; tail != head && end == END_NOT && con.left != 0; tail++) {
-		uint8_t c = ch->ring[tail % CONSOLE_RING];
+	for (; tail != head && end == END_NOT && left != 0; left--) {
+		uint8_t c = ch->ring[tail++ % CONSOLE_RING];
 
-		con.left--;
+		if (c == '\r') {
+			cr = true;
+			continue;
+		}
 		if (c == '\n') {
 			end = END_LF;
-		} else if (c == '\r') {
-			ch->cr = true;
-			continue;
-		} else if (ch->cr && ch->len != 0) {
+		} else if (cr && len != 0) {
 			end = END_CR;
 			tail--;
-		} else if (ch->len == CONSOLE_LINE) {
+		} else if (len == CONSOLE_LINE) {
 			end = END_LONG;
 			tail--;
 		} else {
-			ch->line[ch->len++] = c;
+			ch->line[len++] = c;
 		}
-		ch->cr = false;
+		cr = false;
 	}
+	con.left = left;
+	ch->cr = cr;
+	ch->len = (uint8_t)len;
+	ch->end = (uint8_t)end;
 	__atomic_store_n(&ch->tail, tail, __ATOMIC_SEQ_CST);
-	return end;
 }
 
-/* The next line of the status page, when the hypervisor has nothing else to say. */
-static enum ending status_fill(struct channel *ch)
+/* The next line of the status page, if there is one: a call of its own. */
+static bool status_fill(struct channel *ch)
 {
 	uint32_t next = __atomic_load_n(&status_next, __ATOMIC_RELAXED);
 	struct text t = { (char *)ch->line, (char *)&ch->line[CONSOLE_LINE - 1] };
-	bool more;
 
 	if (next == 0) {
-		return END_NOT;
+		return false;
 	}
-	more = status_line(next - 1, &t);
-	__atomic_store_n(&status_next, more ? next + 1 : 0, __ATOMIC_RELAXED);
-	ch->len = (uint8_t)(t.at - (char *)ch->line);
-	return more ? END_LF : END_NOT;
+	if (con.left == PUMP_BYTES) {
+		bool more = status_line(next - 1, &t);
+
+		ch->len = (uint8_t)(t.at - (char *)ch->line);
+		ch->end = more ? END_LF : END_NOT;
+		__atomic_store_n(&status_next, more ? next + 1 : 0, __ATOMIC_RELAXED);
+	}
+	con.left = 0;
+	return true;
 }
 
 /* Make the channel's line the one on the screen. */
 static void line_begin(uint32_t channel)
 {
-	bool over = con.shown != CONSOLE_NONE || con.dirty;
 	const char *name = channel == CONSOLE_HV ? "kizami" : machine.vm[channel].cfg->name;
 	struct text t = { &out[con.len], &out[OUT_MAX - 1] };
 
-	text_add(&t, "%s[%s%s] ", over ? "\r\x1b[K" : "", name,
-		 channels[channel].broken ? "+" : "");
+	if (con.shown != CONSOLE_NONE || con.dirty) {
+		text_add(&t, "\r\x1b[K");
+	}
+	text_add(&t, "[%s%s] ", name, channels[channel].broken ? "+" : "");
 	con.len = (uint32_t)(t.at - out);
+	con.left -= (uint32_t)min_u64(con.len, con.left);
 	con.shown = channel;
 	con.drawn = 0;
 	con.dirty = false;
@@ -195,6 +211,7 @@ static uint32_t line_omit(const struct channel *ch, uint32_t at, bool focused)
 	uint32_t n = ch->line[at] == ESC ? escape_length(ch, at) : 1;
 	uint8_t last = ch->line[at + n - 1];
 
+	con.left -= (uint32_t)min_u64(n - 1, con.left);
 	if (focused) {
 		bool asks = n > 2 && (last == 'n' || last == 'c' || last == 't');
 
@@ -203,19 +220,20 @@ static uint32_t line_omit(const struct channel *ch, uint32_t at, bool focused)
 	return ch->line[at] == '\t' ? 0 : n;
 }
 
-/* Draw what is not on the screen yet. Bound: CONSOLE_LINE. */
-static void line_draw(uint32_t channel, enum ending end)
+/* Draw what is not on the screen yet. Bound: con.left, and the sequence that uses it up. */
+static void line_draw(uint32_t channel, bool focused)
 {
 	struct channel *ch = &channels[channel];
-	bool focused = is_focused(channel);
 
 	if (con.shown != channel) {
 		line_begin(channel);
 	}
-	while (con.drawn < ch->len) {
+	while (con.drawn != ch->len && con.left != 0) {
 		uint8_t c = ch->line[con.drawn];
-		uint32_t omit = UNLIKELY(c < ' ') ? line_omit(ch, con.drawn, focused) : 0;
+		uint32_t omit;
 
+		con.left--;
+		omit = UNLIKELY(c < ' ') ? line_omit(ch, con.drawn, focused) : 0;
 		if (omit != 0) {
 			con.drawn += omit;
 		} else {
@@ -223,15 +241,16 @@ static void line_draw(uint32_t channel, enum ending end)
 			con.drawn++;
 		}
 	}
-	ch->seen = ch->len;
-	if (end != END_NOT) {
-		con.dirty = end == END_CR;
+	ch->seen = (uint8_t)(con.drawn > ch->seen ? con.drawn : ch->seen);
+	if (ch->end != END_NOT && con.drawn == ch->len) {
+		con.dirty = ch->end == END_CR;
 		out[con.len++] = '\r';
 		if (!con.dirty) {
 			out[con.len++] = '\n';
 		}
 		con.shown = CONSOLE_NONE;
-		ch->broken = end == END_LONG;
+		ch->broken = ch->end == END_LONG;
+		ch->end = END_NOT;
 		ch->len = 0;
 		ch->seen = 0;
 	}
@@ -247,62 +266,57 @@ static void channel_room(uint32_t channel)
 		return;
 	}
 	__atomic_store_n(&ch->waiting, 0, __ATOMIC_SEQ_CST);
-	if (channel != CONSOLE_HV && machine.vm[channel].cfg->console == KZ_CONSOLE_PL011) {
-		pl011_room(&machine.vm[channel]);
-	}
+	/* A VM, for the hypervisor does not wait; without a PL011 its interrupts stay masked. */
+	pl011_room(&machine.vm[channel]);
 }
 
-/* One line, or part of one, of the channel whose turn it is. */
+/* One line, or part of one, of the channel whose turn it is; the status page stays in one piece. */
 static void channel_serve(void)
 {
 	uint32_t later = con.todo & ~(BIT(con.turn) - 1);
-	uint32_t channel = (uint32_t)__builtin_ctz(later != 0 ? later : con.todo);
+	bool page = __atomic_load_n(&status_next, __ATOMIC_RELAXED) != 0;
+	uint32_t channel =
+		page ? CONSOLE_HV : (uint32_t)__builtin_ctz(later != 0 ? later : con.todo);
 	struct channel *ch = &channels[channel];
 	bool focused = is_focused(channel);
-	enum ending end = line_fill(ch);
-	bool page = false; /* it stays in one piece */
 
-	if (end == END_NOT && con.left != 0) { /* the ring is empty */
-		if (channel == CONSOLE_HV) {
-			if (con.left < PUMP_BYTES / 2 &&
-			    __atomic_load_n(&status_next, __ATOMIC_RELAXED) != 0) {
-				con.turn = channel; /* first in the next call */
-				con.left = 0;
-				return;
-			}
-			end = status_fill(ch);
-			page = end != END_NOT;
-		}
-		if (page) {
-			con.left = 1; /* that is enough for one call */
-		} else {
-			con.todo &= ~BIT(channel);
-		}
+	if (ch->end == END_NOT) {
+		line_fill(ch);
 	}
-	if (end != END_NOT || (focused && ch->len != 0)) {
-		line_draw(channel, end);
+	/* The ring is empty, and the hypervisor has no page to print either. */
+	if (ch->end == END_NOT && con.left != 0 && !(channel == CONSOLE_HV && status_fill(ch))) {
+		con.todo &= ~BIT(channel);
 	}
-	con.turn = page ? channel : channel + 1;
+	if (con.left != 0 && (ch->end != END_NOT || (focused && ch->len != 0))) {
+		line_draw(channel, focused);
+	}
+	con.turn = channel + (ch->end == END_NOT);
 	channel_room(channel);
 }
 
-/* The line that is typed comes back to the screen after others have passed. */
-static void focus_draw(void)
+/* The line that is typed comes back to the screen after others have passed: its bit, or 0. */
+static uint32_t focus_todo(void)
 {
 	uint32_t channel = __atomic_load_n(&console_focus, __ATOMIC_RELAXED);
+	uint32_t drawn = channel == con.shown ? con.drawn : 0;
 
-	if (channel != CONSOLE_NONE && channel != con.shown && channels[channel].len != 0) {
-		line_draw(channel, END_NOT);
-	}
+	return channel == CONSOLE_NONE || drawn == channels[channel].len ? 0 : BIT(channel);
 }
 
 /* False when the UART is full, or at the bound. */
 static bool out_drain(void)
 {
-	for (; con.pos < con.len; con.pos++, con.left--) {
-		if (con.left == 0 || !arch_uart_put((uint8_t)out[con.pos])) {
-			return false;
-		}
+	uint32_t from = con.pos;
+	uint32_t end = from + (uint32_t)min_u64(con.len - from, con.left);
+	uint32_t pos = from;
+
+	while (pos != end && arch_uart_put((uint8_t)out[pos])) {
+		pos++;
+	}
+	con.left -= pos - from;
+	con.pos = pos;
+	if (pos != con.len) {
+		return false;
 	}
 	con.pos = 0;
 	con.len = 0;
@@ -312,13 +326,10 @@ static bool out_drain(void)
 /* Serve what is to do; false when the UART is full, or at the bound. */
 static bool pump_todo(void)
 {
-	while (out_drain()) {
-		if (con.todo == 0) {
-			focus_draw();
-			return out_drain();
-		}
-		if (con.left == 0) {
-			return false;
+	while (con.len == 0 || out_drain()) {
+		con.todo = con.todo != 0 ? con.todo : focus_todo();
+		if (con.todo == 0 || con.left == 0) {
+			return con.todo == 0;
 		}
 		channel_serve();
 	}

@@ -43,9 +43,10 @@ MUST_USE bool console_has_room(uint32_t channel, uint32_t bytes);
 void console_write(uint32_t channel, const char *bytes, uint32_t len);
 
 /*
- * Bring what the rings hold to the physical console, as far as it takes it, 64
- * bytes at most; hv_uart_irq brings the rest. Any core, no lock held; beside a
- * running call on another core it lets that one do the work.
+ * Bring what the rings hold to the physical console, as far as it takes it, 32
+ * bytes at most, each counted from ring to line, from there to the screen's, and
+ * from there to the UART; hv_uart_irq brings the rest. Any core, no lock held;
+ * beside a running call on another core it lets that one do the work.
  */
 void console_pump(uint32_t channel);
 
@@ -88,6 +89,9 @@ struct text {
  */
 void text_add_v(struct text *t, const char *fmt, va_list ap);
 void text_add(struct text *t, const char *fmt, ...) PRINTF(2, 3);
+
+/* Blanks, until there are `width` bytes from `from` on. */
+void text_pad(struct text *t, const char *from, uint32_t width);
 
 /* Line `n` of the status page; false behind its last one. Any core. */
 MUST_USE bool status_line(uint32_t n, struct text *t);

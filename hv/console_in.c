@@ -5,9 +5,9 @@
 #include <kizami/console.h>
 #include "arch.h"
 
-#define INPUT_MAX 12u   /* bytes that one hv_uart_irq takes; more: it comes again */
+#define INPUT_MAX 8u    /* bytes that one hv_uart_irq takes; more: it comes again */
 #define POLL_HZ   50u   /* of the console rings */
-#define MORE_HZ   1000u /* the same while one of them has something */
+#define MORE_HZ   1000u /* of each of them, while one has something */
 #define RING_STEP 32u   /* bytes that are taken from one at a time; divides KZ_CONSOLE_OUT */
 
 static uint32_t lost[KZ_VMS_MAX]; /* bytes typed that found no room; atomic */
@@ -19,7 +19,7 @@ static struct ring {
 	uint32_t out_tail, in_head;   /* ours; what the page says is for the guest */
 	uint32_t restarted;           /* atomic */
 } rings[KZ_VMS_MAX];
-static bool polled; /* a VM has one */
+static uint32_t polled; /* VMs that have one */
 
 void console_ring_reset(uint32_t vm)
 {
@@ -91,22 +91,24 @@ static bool ring_input(struct ring *r, uint8_t c)
 
 void console_start(void)
 {
-	if (polled) {
+	if (polled != 0) {
 		arch_this_cpu()->sched.rings = 0;
 		arch_this_cpu()->sched.poll = 0;
 		arch_this_cpu()->sched.next = 0;
 	}
 }
 
-/* Bound: the VMs. */
+/* A part of one ring, so that they take turns. Bound: the VMs. */
 uint64_t console_poll(uint64_t now)
 {
+	static uint32_t turn;
 	bool more = false;
 
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		more |= rings[i].page != NULL && ring_drain(&rings[i], i);
+	for (uint32_t i = 0; i < machine.vm_count && !more; i++) {
+		turn = turn + 1 < machine.vm_count ? turn + 1 : 0;
+		more = rings[turn].page != NULL && ring_drain(&rings[turn], turn);
 	}
-	return now + arch_ticks_hz() / (more ? MORE_HZ : POLL_HZ);
+	return now + arch_ticks_hz() / (more ? MORE_HZ * polled : POLL_HZ);
 }
 
 /* ---- Input ---- */
@@ -193,30 +195,34 @@ static void input_command(uint8_t c)
 	}
 }
 
-/* Much input and output are two turns, in turn. Bound: INPUT_MAX. */
+/*
+ * Bytes typed, or output, in turns: the UART's line is a level, and stays up for what is left (or
+ * comes with the receive timeout, below the PL011's trigger level). A command is a turn of its
+ * own. Bound: INPUT_MAX.
+ */
 void hv_uart_irq(void)
 {
-	static bool escaped, much;
-	uint32_t most = much ? 1 : INPUT_MAX;
+	static bool escaped, typed;
+	uint32_t most = typed ? 1 : INPUT_MAX;
+	bool command = false;
 	uint32_t i;
 
-	for (i = 0; i < most; i++) {
+	for (i = 0; i < most && !command; i++) {
 		int c = arch_uart_get();
 
 		if (c < 0) {
 			break;
 		}
-		if (escaped) {
-			escaped = false;
+		command = escaped;
+		escaped = !escaped && c == CONSOLE_ESCAPE;
+		if (command) {
 			input_command((uint8_t)c);
-		} else if (c == CONSOLE_ESCAPE) {
-			escaped = true;
-		} else {
+		} else if (!escaped) {
 			input_send((uint8_t)c);
 		}
 	}
-	much = i > INPUT_MAX / 4;
-	if (much) {
+	typed = command || i > 1;
+	if (typed) {
 		arch_uart_notify();	/* the next one is for output */
 	} else {
 		console_resume();
@@ -229,12 +235,12 @@ void console_init(void)
 	uint32_t first = CONSOLE_NONE; /* of NRT, if there is one */
 	bool nrt = false;
 
-	polled = false;
+	polled = 0;
 	for (uint32_t i = machine.vm_count; i-- > 0;) {
 		const struct kz_cfg_vm *cfg = machine.vm[i].cfg;
 
 		rings[i].page = ring_page(cfg);
-		polled |= rings[i].page != NULL;
+		polled += rings[i].page != NULL;
 		if (cfg->console != KZ_CONSOLE_NONE && (cfg->level == KZ_NRT || !nrt)) {
 			first = i;
 			nrt = cfg->level == KZ_NRT;

@@ -32,7 +32,7 @@
 
 #define REG(u, offset) ((u)->reg[((offset)-TABLE) / 4])
 
-/* Bits that are what was written last. The others of RIS and MIS are kept by irq_update. */
+/* Bits that are what was written last. The others of RIS and MIS are kept by irq_update_unlock. */
 static const uint16_t writable[PL011_REGS] = {
 	0x00ff, 0xffff, 0x003f, 0x00ff, /* ILPR, IBRD, FBRD, LCR_H */
 	0xff87, 0x003f, 0x07ff, 0x0000, /* CR, IFLS, IMSC, RIS */
@@ -59,11 +59,11 @@ static uint32_t rx_trigger(const struct pl011 *u)
 }
 
 /*
- * Bring the interrupt up to date after anything changed. The receive interrupts
+ * After anything changed: bring the interrupt up to date. The receive interrupts
  * follow the FIFO, and ICR does not clear them while bytes wait: the timeout of
  * 32 bit times is over at once.
  */
-static NOINLINE void irq_update(struct vm *vm)
+static NOINLINE void irq_update_unlock(struct vm *vm)
 {
 	struct pl011 *u = &vm->uart;
 	uint32_t ris = REG(u, RIS) & ~(INT_RX | INT_RT);
@@ -81,6 +81,7 @@ static NOINLINE void irq_update(struct vm *vm)
 			arch_irq_line(&vm->vcpu[0], vm->cfg->console_intid, line);
 		}
 	}
+	spin_unlock(&u->lock);
 }
 
 static bool rx_push(struct vm *vm, uint8_t c)
@@ -186,8 +187,7 @@ void pl011_reset(struct vm *vm)
 	REG(u, CR) = 0x300;
 	REG(u, IFLS) = 0x12;
 	u->rx_count = 0;
-	irq_update(vm);
-	spin_unlock(&u->lock);
+	irq_update_unlock(vm);
 }
 
 enum verdict pl011_access(struct vcpu *v, struct access *a)
@@ -208,8 +208,7 @@ enum verdict pl011_access(struct vcpu *v, struct access *a)
 	} else {
 		reg_write(&vm->uart, offset, (uint32_t)a->value & mask);
 	}
-	irq_update(vm);
-	spin_unlock(&vm->uart.lock);
+	irq_update_unlock(vm);
 	if (pump) {
 		console_pump(vm->id);
 	}
@@ -222,8 +221,7 @@ bool pl011_input(struct vm *vm, uint8_t c)
 
 	spin_lock(&vm->uart.lock);
 	taken = rx_push(vm, c);
-	irq_update(vm);
-	spin_unlock(&vm->uart.lock);
+	irq_update_unlock(vm);
 	return taken;
 }
 
@@ -231,6 +229,5 @@ void pl011_room(struct vm *vm)
 {
 	spin_lock(&vm->uart.lock);
 	REG(&vm->uart, RIS) |= INT_TX;
-	irq_update(vm);
-	spin_unlock(&vm->uart.lock);
+	irq_update_unlock(vm);
 }

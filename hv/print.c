@@ -6,20 +6,29 @@
 #define LOG_MAX    160u /* a line of hv_log, its end included */
 #define NUMBER_MAX 20u  /* digits of 2^64 - 1 in decimal */
 
-/* One more byte, where there is room. */
-static void text_char(struct text *t, char c)
+/* Up to its end, or to `stop`: where that is. Bound: the length of the string. */
+static const char *text_run(struct text *t, const char *s, char stop)
 {
-	if (t->at < t->end) {
-		*t->at++ = c;
+	char *at = t->at;
+	char *end = t->end;
+
+	for (; *s != '\0' && *s != stop; s++) {
+		if (at != end) {
+			*at++ = *s;
+		}
 	}
+	t->at = at;
+	return s;
 }
 
-/* Left in its field. Bound: the length of the string, and the width. */
-static void text_string(struct text *t, const char *s, uint32_t width)
+NOINLINE void text_pad(struct text *t, const char *from, uint32_t width)
 {
-	for (uint32_t n = 0; *s != '\0' || n < width; n++) {
-		text_char(t, *s != '\0' ? *s++ : ' ');
+	char *at = t->at;
+
+	for (; at != t->end && at < from + width; at++) {
+		*at = ' ';
 	}
+	t->at = at;
 }
 
 /* Right in its field, of NUMBER_MAX at most. Bound: NUMBER_MAX. */
@@ -27,30 +36,28 @@ static void text_number(struct text *t, uint64_t v, uint32_t base, char pad, uin
 {
 	char digits[NUMBER_MAX + 1];
 	char *first = &digits[NUMBER_MAX];
+	char *field = first - width;
 
 	*first = '\0';
 	do {
-		*--first = "0123456789abcdef"[v % base];
+		*--first = (char)(v % base + (v % base < 10 ? '0' : 'a' - 10));
 		v /= base;
 	} while (v != 0);
-	while (first > &digits[NUMBER_MAX - width]) {
+	while (first > field) {
 		*--first = pad;
 	}
-	text_string(t, first, 0);
+	(void)text_run(t, first, '\0');
 }
 
 /* Bound: the length of fmt. */
 void text_add_v(struct text *t, const char *fmt, va_list ap)
 {
-	for (; *fmt != '\0'; fmt++) {
+	for (fmt = text_run(t, fmt, '%'); *fmt != '\0'; fmt = text_run(t, fmt + 1, '%')) {
+		char *field = t->at;
 		uint32_t width = 0;
-		char pad = ' ';
+		char pad;
 		bool wide;
 
-		if (*fmt != '%') {
-			text_char(t, *fmt);
-			continue;
-		}
 		fmt += fmt[1] == '-' ? 2 : 1;
 		pad = *fmt == '0' ? '0' : ' ';
 		for (; *fmt >= '0' && *fmt <= '9'; fmt++) {
@@ -59,7 +66,8 @@ void text_add_v(struct text *t, const char *fmt, va_list ap)
 		wide = *fmt == 'l';
 		fmt += wide;
 		if (*fmt == 's') {
-			text_string(t, va_arg(ap, const char *), width);
+			(void)text_run(t, va_arg(ap, const char *), '\0');
+			text_pad(t, field, width);
 		} else {
 			uint64_t v = wide ? va_arg(ap, unsigned long) : va_arg(ap, unsigned int);
 

@@ -40,12 +40,10 @@ static void machine_line(struct text *t)
 /* "name:0", with blanks up to `width`. */
 static void vcpu_name(struct text *t, const struct vcpu *v, uint32_t width)
 {
-	char *end = t->at + width;
+	const char *from = t->at;
 
 	text_add(t, "%s:%u", v->vm->cfg->name, v->id);
-	while (t->at < end) {
-		text_add(t, " ");
-	}
+	text_pad(t, from, width);
 }
 
 static void core_line(struct text *t, uint32_t core)
@@ -55,12 +53,8 @@ static void core_line(struct text *t, uint32_t core)
 			       __atomic_load_n(&c->current, __ATOMIC_RELAXED);
 
 	text_add(t, "%4u  ", core);
-	if (c->count == 0) {
-		text_add(t, "%-18s%-7s-", "-", "-");
-		return;
-	}
 	if (v == NULL) {
-		text_add(t, "%-18s%-7sidle", "-", "-");
+		text_add(t, "%-18s%-7s%s", "-", "-", c->count == 0 ? "-" : "idle");
 		return;
 	}
 	vcpu_name(t, v, 18);
@@ -87,36 +81,28 @@ static void vm_line(struct text *t, uint32_t id)
 	}
 	text_add(t, "%2u %-16s%-5s%-9s%-16s", id + 1, cfg->name, level_name[cfg->level],
 		 vm_state_name[__atomic_load_n(&vm->state, __ATOMIC_RELAXED)], cores);
-	text_add(t, kib % 1024 == 0 ? "%6luM" : "%6luK",
-		 (unsigned long)(kib % 1024 == 0 ? kib / 1024 : kib));
-	text_add(t, " %8u %7lu %7u %8u", vm->restarts,
+	text_add(t, kib % 1024 == 0 ? "%6luM %8u %7lu %7u %8u" : "%6luK %8u %7lu %7u %8u",
+		 (unsigned long)(kib % 1024 == 0 ? kib / 1024 : kib), vm->restarts,
 		 (unsigned long)__atomic_load_n(&vm->faults, __ATOMIC_RELAXED),
 		 console_in_dropped(id), console_out_dropped(id));
 }
 
-/* The n-th vCPU of all, or of those whose time is shared; NULL if there is none. Bound: the VMs. */
-static const struct vcpu *vcpu_at(uint32_t n, bool shared)
+/*
+ * The n-th vCPU of all, or of those whose time is shared; NULL if there is none: then *n is less
+ * than it was by as many as there are. Bound: the VMs.
+ */
+static const struct vcpu *vcpu_at(uint32_t *n, bool shared)
 {
 	for (const struct vm *vm = machine.vm; vm != &machine.vm[machine.vm_count]; vm++) {
 		for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
 			const struct vcpu *v = &vm->vcpu[i];
 
-			if ((!shared || v->cpu->sched.shared) && n-- == 0) {
+			if ((!shared || v->cpu->sched.shared) && (*n)-- == 0) {
 				return v;
 			}
 		}
 	}
 	return NULL;
-}
-
-static uint32_t vcpus(void)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < machine.vm_count; i++) {
-		n += machine.vm[i].cfg->vcpu_count;
-	}
-	return n;
 }
 
 static void exits_line(struct text *t, const struct vcpu *v)
@@ -135,7 +121,6 @@ static void time_line(struct text *t, const struct vcpu *v)
 	uint64_t up = arch_ticks() - v->vm->epoch;
 	uint64_t ran = up < 1000 ? 0 : s->executed / (up / 1000);	/* per mille */
 	const uint64_t us[] = { s->server.budget, s->server.period, s->server.deadline };
-	const uint64_t counts[] = { s->misses, s->late, s->overruns };
 
 	vcpu_name(t, v, 18);
 	text_add(t, "%4u %4lu.%lu", v->cpu->id, (unsigned long)(ran / 10),
@@ -143,17 +128,16 @@ static void time_line(struct text *t, const struct vcpu *v)
 	for (uint32_t i = 0; i < 3; i++) {
 		text_add(t, " %8lu", (unsigned long)(ns_of_ticks(us[i]) / 1000));
 	}
-	for (uint32_t i = 0; i < 3; i++) {
-		text_add(t, " %6lu", (unsigned long)counts[i]);
-	}
-	text_add(t, " %10lu", (unsigned long)(ns_of_ticks(s->stolen) / 1000));
+	text_add(t, " %6lu %6lu %6lu %10lu", (unsigned long)s->misses, (unsigned long)s->late,
+		 (unsigned long)s->overruns, (unsigned long)(ns_of_ticks(s->stolen) / 1000));
 }
 
-bool status_line(uint32_t n, struct text *t)
+NOINLINE bool status_line(uint32_t n, struct text *t)
 {
 	uint32_t cores = machine.cfg->machine.cpu_count;
 	uint32_t vms = machine.vm_count;
 	const struct vcpu *v;
+	bool heading;
 
 	if (n == 0) {
 		machine_line(t);
@@ -169,17 +153,18 @@ bool status_line(uint32_t n, struct text *t)
 		text_add(t, HEAD_EXITS);
 	} else {
 		n -= 4 + cores + vms;
-		v = vcpu_at(n, false);
+		v = vcpu_at(&n, false);
 		if (v != NULL) {
 			exits_line(t, v);
 			return true;
 		}
-		n -= vcpus();
-		v = vcpu_at(n == 0 ? 0 : n - 1, true);
+		heading = n == 0;
+		n -= !heading;
+		v = vcpu_at(&n, true);
 		if (v == NULL) {
 			return false;
 		}
-		if (n == 0) {
+		if (heading) {
 			text_add(t, "%s", HEAD_TIME);
 		} else {
 			time_line(t, v);

@@ -85,9 +85,18 @@ static const uint8_t levels[VMS] = { KZ_NRT, KZ_HRT, KZ_SRT, KZ_NRT };
 static const uint8_t consoles[VMS] = { KZ_CONSOLE_PL011, KZ_CONSOLE_RING, KZ_CONSOLE_PL011,
 				       KZ_CONSOLE_NONE };
 
+void everything_in(void)
+{
+	for (uint32_t i = 0; host.in_len != 0; i++) {
+		assert_true(i < 10000);
+		hv_uart_irq();
+	}
+}
+
 void everything_out(void)
 {
 	host.room = UINT32_MAX;
+	everything_in();
 	hv_uart_irq();
 	for (uint32_t i = 0; host.notify; i++) {
 		assert_true(i < 10000);

@@ -44,7 +44,9 @@ const char *term_rows(void);
 /* The terminal's rows of one channel, its tags removed and broken lines joined; their length. */
 uint32_t term_of(const char *name, char *text);
 
-/* The UART takes everything, and interrupts as long as it was asked to. */
+/* The UART interrupts until what was typed is taken. */
+void everything_in(void);
+/* The same, it takes everything, and interrupts as long as it was asked to. */
 void everything_out(void);
 /* One byte into the channel's ring, nothing more. */
 void ring_put(uint32_t channel, char c);

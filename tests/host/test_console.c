@@ -64,6 +64,7 @@ static void test_carriage_return(void **state)
 	put(0, "\r\rx\r\r\r\n");
 	assert_string_equal(term_rows(), "[linux] x\n");
 	put(2, "long text\rab\n");
+	everything_out();
 	assert_string_equal(term_rows(), "[vision] ab\n");
 }
 
@@ -87,6 +88,8 @@ static void test_escapes(void **state)
 	expect_sent("[\r\n");
 	put(0, "\x1b[6n\n");
 	expect_sent("[linux] \x1b[6n\r\n");
+	put(2, "\x1b\tx\n");
+	expect_sent("[vision] x\r\n");
 }
 
 static void test_long_lines(void **state)
@@ -105,6 +108,7 @@ static void test_long_lines(void **state)
 		memset(want, 'a', sizeof(want));
 		memcpy(want, i == 0 ? "[linux] " : "[vision] ", 8 + i);
 		snprintf(want + 168 + i, 200, "\n[%s+] aaaaa!aaaa\n", name);
+		everything_out();
 		assert_string_equal(term_rows(), want);
 		put(vm, "b\n");
 		assert_string_equal(term_rows(), i == 0 ? "[linux] b\n" : "[vision] b\n");
@@ -156,7 +160,7 @@ static void test_any_interleaving(void **state)
 		if (random() % 5000 == 0) {
 			host_type(CONSOLE_ESCAPE);
 			host_type((uint8_t)keys[random() % 4]);
-			hv_uart_irq();
+			everything_in();
 		}
 		if (host.out_len > HOST_OUT_MAX / 2) {
 			break;
@@ -203,7 +207,9 @@ static void test_fair(void **state)
 	}
 }
 
-/* One call writes 4 lines at most; the interrupt goes on where it stopped. */
+#define CALL 32u /* bytes that one call moves: from a ring, to the screen's line, to the UART */
+
+/* One call moves a part; the interrupt goes on where it stopped. */
 static void test_bounded(void **state)
 {
 	uint32_t sent = 0, calls = 0;
@@ -215,15 +221,77 @@ static void test_bounded(void **state)
 	hv_log("%s", "another line, and the first one of the status page");
 	console_status();
 	for (console_pump(2); host.notify; hv_uart_irq()) {
-		assert_in_range(host.out_len, sent, sent + 64);
+		assert_in_range(host.out_len, sent, sent + CALL);
 		sent = host.out_len;
 		calls++;
 	}
-	assert_in_range(calls, 20, 100);
+	assert_in_range(calls, 3 * 10 * 50 / CALL, 200);
 	term_read();
 	assert_non_null(strstr(term.rows, "another line"));
 	assert_non_null(strstr(term.rows, "status: "));
 	assert_true(term.rows_len > 10 * strlen("[vision] ") + 10 * 50);
+}
+
+/* A tag costs as much as what a VM prints. */
+static void test_bounded_tags(void **state)
+{
+	uint32_t calls = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++) {
+		ring_put(2, '\n');
+	}
+	for (console_pump(2); host.notify; hv_uart_irq()) {
+		calls++;
+	}
+	assert_in_range(calls, 20 * (1 + 2 * strlen("[vision] ")) / CALL, 25);
+}
+
+/* What is left out costs as much as what is shown. */
+static void test_bounded_omitted(void **state)
+{
+	static const char *const parts[] = { "\x1b", "\a", "\x1b[", "\x1b[0000000000m" };
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		uint32_t len = (uint32_t)strlen(parts[i]);
+		uint32_t calls = 1;
+
+		for (uint32_t j = 0; j < 150 / len * len; j++) {
+			ring_put(2, parts[i][j % len]);
+		}
+		ring_put(2, '\n');
+		for (console_pump(2); host.notify; hv_uart_irq()) {
+			calls++;
+		}
+		assert_in_range(calls, 2 * 150 / CALL, 13);
+		term_read();
+		assert_string_equal(term_rows(), "[vision] \n");
+	}
+}
+
+/* A line of the page is formatted in a call of its own. */
+static void test_bounded_status(void **state)
+{
+	uint32_t sent;
+
+	(void)state;
+	hv_log("first");
+	console_status();
+	do { /* until the UART has the end of a line, and room */
+		hv_uart_irq();
+		sent = host.out_len;
+		assert_true(host.notify);
+	} while (sent == 0 || host.out[sent - 1] != '\n');
+	for (uint32_t i = 0; i < 2; i++) { /* formats it; draws its beginning */
+		hv_uart_irq();
+		assert_int_equal(host.out_len, sent);
+	}
+	hv_uart_irq();
+	assert_memory_equal(host.out + sent, "[kizami] status: ", 17);
+	everything_out();
+	term_read();
+	assert_non_null(strstr(term.rows, "\n[kizami] mute:0"));
 }
 
 /* A full ring drops and counts, says so, and says when there is room. */
@@ -303,6 +371,9 @@ int main(void)
 		cmocka_unit_test_setup(test_any_interleaving, bed_setup),
 		cmocka_unit_test_setup(test_fair, bed_setup),
 		cmocka_unit_test_setup(test_bounded, bed_setup),
+		cmocka_unit_test_setup(test_bounded_tags, bed_setup),
+		cmocka_unit_test_setup(test_bounded_omitted, bed_setup),
+		cmocka_unit_test_setup(test_bounded_status, bed_setup),
 		cmocka_unit_test_setup(test_full, bed_setup),
 		cmocka_unit_test_setup(test_log_full, bed_setup),
 		cmocka_unit_test_setup(test_flush_ends, bed_setup),

@@ -63,11 +63,35 @@ static void test_power_off(void **state)
 	host_type(CONSOLE_ESCAPE);
 	host_type('x');
 	if (setjmp(here) == HOST_RETURNED) {
-		hv_uart_irq();
+		everything_in();
 		fail_msg("the machine is still on");
 	}
 	host.leave = NULL;
 	assert_string_equal(term_rows(), "[kizami] console: power off\n");
+}
+
+/* A turn takes a few bytes, or one and goes on with the output: neither waits for the other. */
+static void test_turns(void **state)
+{
+	(void)state;
+	host.room = 0;
+	for (uint32_t i = 0; i < 512; i++) {
+		ring_put(2, i % 64 == 63 ? '\n' : 'x');
+		host_type('k');
+	}
+	console_pump(2);
+	host.room = UINT32_MAX;
+	for (uint32_t turn = 0; host.in_len != 0; turn++) {
+		uint32_t typed = host.in_len, sent = host.out_len;
+
+		hv_uart_irq();
+		assert_int_equal(typed - host.in_len, turn % 2 != 0 ? 1 : typed < 8 ? typed : 8);
+		assert_true(turn % 2 != 0 || host.out_len == sent);
+	}
+	/* as many turns of the output have brought it all */
+	term_read();
+	assert_int_equal(term.rows_len, 8 * (strlen("[vision] ") + 64));
+	assert_int_equal(console_in_dropped(0), 0);
 }
 
 /* Pasted text waits; what nobody reads is dropped and counted. */
@@ -77,10 +101,7 @@ static void test_paste(void **state)
 	for (uint32_t i = 0; i < PL011_RX + 5; i++) {
 		host_type((uint8_t)('a' + i % 26));
 	}
-	for (uint32_t i = 0; host.in_len != 0; i++) {
-		assert_true(i < 400);
-		hv_uart_irq();
-	}
+	everything_in();
 	for (uint32_t i = 0; i < PL011_RX; i++) {
 		assert_int_equal(typed(0), 'a' + (int)(i % 26));
 	}
@@ -258,6 +279,28 @@ static void test_ring_timer(void **state)
 	assert_true(c->poll == NEVER);
 }
 
+/* Two rings take turns, a part of one a call, and come as often as one would alone. */
+static void test_ring_turns(void **state)
+{
+	struct kz_console_ring *r[2] = { servo_ring(), (void *)(host.ram + 0x7000) };
+
+	(void)state;
+	bed.vm[3].console = KZ_CONSOLE_RING;
+	console_init();
+	for (uint32_t i = 0; i < 2; i++) {
+		memset(r[i], 0, sizeof(*r[i]));
+		memset(r[i]->out, 'x', 256);
+		r[i]->out_head = 256;
+	}
+	for (uint32_t i = 0; i < 16; i++) {
+		assert_int_equal(console_poll(1000), 1500);
+		assert_int_equal(r[0]->out_tail + r[1]->out_tail, 32 * (i + 1));
+		assert_true(i % 2 == 0 || r[0]->out_tail == r[1]->out_tail);
+		everything_out();
+	}
+	assert_int_equal(console_poll(1000), 21000);
+}
+
 /* Random lines through the ring, over its ends and the 32 bits of its indices. */
 static void test_ring_output(void **state)
 {
@@ -301,7 +344,7 @@ static void test_ring_input(void **state)
 	assert_memory_equal(r->in, "hello", 5);
 	for (uint32_t i = 0; i < KZ_CONSOLE_IN; i++) {
 		host_type('x');
-		hv_uart_irq();
+		everything_in();
 	}
 	assert_int_equal(r->in_head, KZ_CONSOLE_IN);
 	assert_int_equal(console_in_dropped(1), 5);
@@ -411,12 +454,14 @@ int main(void)
 		cmocka_unit_test_setup(test_keys, bed_setup),
 		cmocka_unit_test_setup(test_help, bed_setup),
 		cmocka_unit_test_setup(test_power_off, bed_setup),
+		cmocka_unit_test_setup(test_turns, bed_setup),
 		cmocka_unit_test_setup(test_paste, bed_setup),
 		cmocka_unit_test_setup(test_focus_at_start, bed_setup),
 		cmocka_unit_test_setup(test_turn, bed_setup),
 		cmocka_unit_test_setup(test_turn_much, bed_setup),
 		cmocka_unit_test_setup(test_turn_wakes, bed_setup),
 		cmocka_unit_test_setup(test_ring_timer, bed_setup),
+		cmocka_unit_test_setup(test_ring_turns, bed_setup),
 		cmocka_unit_test_setup(test_ring_output, bed_setup),
 		cmocka_unit_test_setup(test_ring_input, bed_setup),
 		cmocka_unit_test_setup(test_ring_hostile, bed_setup),
