@@ -12,7 +12,8 @@ struct vcpu;
 
 /* What of a vCPU is in the core's registers while it is loaded, and here else. */
 struct arch_away {
-	uint64_t regs[22];		/* as in switch.S */
+	uint64_t sctlr_el1, regs[19];	/* as in switch.S */
+	uint64_t elr_el2, spsr_el2;
 	uint64_t cntv_ctl_el0, cntv_cval_el0, cntp_ctl_el0, cntp_cval_el0;
 	uint64_t hcr_el2;
 	uint64_t vttbr_el2, vmpidr_el2, cntvoff_el2;	/* constant */

@@ -51,7 +51,7 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	struct arch_away *r = &v->away;
 	uint64_t virt;
 
-	el1_switch(v, r->regs, NULL);
+	el1_switch(v, &r->sctlr_el1, NULL);
 	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
 		odd_save(v);
 	}
@@ -66,7 +66,7 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 
 void arch_vcpu_load(struct vcpu *v)
 {
-	el1_load(v, v->away.regs);
+	el1_load(v, &v->away.sctlr_el1);
 	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
 		odd_load(v);
 	}
@@ -86,7 +86,7 @@ static ALWAYS_INLINE bool timer_due(const struct vcpu *v, uint64_t now)
 static NOINLINE struct vcpu *switch_timer(struct vcpu *v, struct vcpu *old)
 {
 	vgic_load_irq(v, gic.vtimer);
-	return el1_switch(v, old->away.regs, v->away.regs);
+	return el1_switch(v, &old->away.sctlr_el1, &v->away.sctlr_el1);
 }
 
 /* All that is left to do, if that is more than the usual. */
@@ -123,7 +123,7 @@ static ALWAYS_INLINE struct vcpu *switch_to(struct percpu *cpu, struct vcpu *v,
 	if (UNLIKELY(timer_due(v, cpu->sched.since))) {
 		return switch_timer(v, old);
 	}
-	return el1_switch(v, old->away.regs, v->away.regs);
+	return el1_switch(v, &old->away.sctlr_el1, &v->away.sctlr_el1);
 }
 
 static NOINLINE struct vcpu *switch_odd(struct vcpu *v, struct vcpu *old)

@@ -69,30 +69,6 @@ void arch_vm_revoke(struct vm *vm, bool revoked)
 	}
 }
 
-static void reset_el1(void)
-{
-	write_sctlr_el1(SCTLR_EL1_RESET);
-	write_cpacr_el1(0);
-	write_ttbr0_el1(0);
-	write_ttbr1_el1(0);
-	write_tcr_el1(0);
-	write_mair_el1(0);
-	write_vbar_el1(0);
-	write_contextidr_el1(0);
-	write_tpidr_el0(0);
-	write_tpidrro_el0(0);
-	write_tpidr_el1(0);
-	write_elr_el1(0);
-	write_spsr_el1(0);
-	write_esr_el1(0);
-	write_far_el1(0);
-	write_par_el1(0);
-	write_csselr_el1(0);
-	write_sp_el0(0);
-	write_sp_el1(0);
-	write_cntkctl_el1(0);
-}
-
 /* Are they registers at all? On most cores they are 0 (DDI 0487 D19.2: implementation defined). */
 static void reset_odd(struct percpu *cpu)
 {
@@ -175,25 +151,30 @@ void vcpu_share(const struct vcpu *v)
 	write_mdcr_el2(read_mdcr_el2() | MDCR_TDA | MDCR_TDOSA);
 }
 
-static void reset_el2(struct vcpu *v)
+/* EL1 and what traps to EL2; timers are off. */
+static void reset_el2(struct vcpu *v, uint64_t entry)
 {
 	uint64_t parange = read_id_aa64mmfr0_el1() & 0xf;
+	struct arch_away *r = &v->away;
 	bool hrt = v->vm->arch.hrt;
 
 	write_vtcr_el2(VTCR_BASE | (parange < 5 ? parange : 5) << 16);
-	/* An HRT guest's WFI traps until it is one that we can end: trap.c. */
-	write_hcr_el2(HCR_GUEST | (hrt ? HCR_TWI : HCR_IMO | HCR_FMO));
 	write_vpidr_el2(read_midr_el1());
 	write_hstr_el2(0);
 	write_mdcr_el2(mdcr_of(v->vm));
 	write_cnthctl_el2(CNTHCTL_GUEST);
 	write_cptr_el2(CPTR_GUEST);
-	v->away.vttbr_el2 = v->vm->arch.vttbr;
-	v->away.vmpidr_el2 = vgic_affinity(v) | BIT64(31);	/* RES1 */
-	v->away.cntvoff_el2 = v->vm->epoch;
-	write_vttbr_el2(v->away.vttbr_el2);
-	write_vmpidr_el2(v->away.vmpidr_el2);
-	write_cntvoff_el2(v->away.cntvoff_el2);
+	*r = (struct arch_away){
+		.sctlr_el1 = SCTLR_EL1_RESET,
+		.elr_el2 = entry,
+		.spsr_el2 = SPSR_EL1H,
+		/* An HRT guest's WFI traps until it is one that we can end: trap.c. */
+		.hcr_el2 = HCR_GUEST | (hrt ? HCR_TWI : HCR_IMO | HCR_FMO),
+		.vttbr_el2 = v->vm->arch.vttbr,
+		.vmpidr_el2 = vgic_affinity(v) | BIT64(31),	/* RES1 */
+		.cntvoff_el2 = v->vm->epoch,
+	};
+	el1_load(v, &r->sctlr_el1);
 	if (v->cpu->sched.shared) {
 		vcpu_share(v);
 	}
@@ -223,16 +204,12 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 	}
 	v->arch.x[0] = arg;
 	v->arch.host_sp = (uint64_t)v->cpu;	/* the stack grows down from the core's data */
-	reset_timers();
-	reset_el2(v);
-	reset_el1();
+	reset_el2(v, entry);
 	reset_odd(v->cpu);
 	reset_debug();
 	reset_gic(v);
 	fp_release(v);
 	fp_clear();
-	write_elr_el2(entry);
-	write_spsr_el2(SPSR_EL1H);
 	/* VTTBR_EL2 and HCR_EL2 before the invalidation that they select */
 	isb();
 	tlbi_vmalls12e1();
