@@ -81,8 +81,7 @@ static void bank_reset(struct vgic_bank *b)
 {
 	uint32_t hw = b->hw;
 
-	*b = (struct vgic_bank){ 0 };
-	b->hw = hw;
+	*b = (struct vgic_bank){ .hw = hw, .edge = hw };
 }
 
 static void cpu_reset(struct vcpu *v)
@@ -97,24 +96,28 @@ static void cpu_reset(struct vcpu *v)
 	g->bank.enabled = gic.v3 ? 0 : BIT(GIC_SGIS) - 1;
 }
 
-static bool irq_is_edge(const struct vm *vm, uint32_t intid)
+/* Twins are edges, as the console's of an HRT VM, unless the configuration says otherwise. */
+static void edges_set(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->cfg->irq_count; i++) {
-		if (vm->cfg->irq[i].intid == intid) {
-			return (vm->cfg->irq[i].flags & KZ_IRQ_EDGE) != 0;
+		uint32_t intid = vm->cfg->irq[i].intid;
+
+		if ((vm->cfg->irq[i].flags & KZ_IRQ_EDGE) == 0) {
+			vm->arch.vgic.spi[intid / 32 - 1].edge &= ~BIT(intid % 32);
 		}
 	}
-	return true;	/* the console's, of an HRT VM */
 }
 
-static void spi_twin_reset(struct vm *vm, struct vgic_bank *b, uint32_t intid)
+/* Bound: 32 bits. */
+static void twins_reset(const struct vm *vm, const struct vgic_bank *b, uint32_t first)
 {
-	bool edge = irq_is_edge(vm, intid);
+	for (uint32_t s = b->hw; s != 0; s &= s - 1) {
+		uint32_t n = (uint32_t)__builtin_ctz(s);
 
-	gic_reset_irq(0, intid);
-	gic_set_edge(intid, edge);
-	gic_route(intid, vm->vcpu[0].cpu->id);
-	b->edge |= edge ? BIT(intid % 32) : 0;
+		gic_reset_irq(0, first + n);
+		gic_set_edge(first + n, (b->edge >> n & 1) != 0);
+		gic_route(first + n, vm->vcpu[0].cpu->id);
+	}
 }
 
 void vgic_reset(struct vm *vm)
@@ -130,13 +133,13 @@ void vgic_reset(struct vm *vm)
 		struct vgic_bank *b = &vgic->spi[i - 1];
 
 		bank_reset(b);
-		/* Bound: 32 bits. */
-		for (uint32_t s = b->hw; s != 0; s &= s - 1) {
-			spi_twin_reset(vm, b, i * 32 + (uint32_t)__builtin_ctz(s));
-		}
 		if (!gic.v3 && vm->cfg->vcpu_count > 1) {
 			targets_set(b, VGIC_NOBODY);	/* GICD_ITARGETSR is 0 */
 		}
+	}
+	edges_set(vm);
+	for (uint32_t i = 1; i < vm->cfg->irq_lines / 32; i++) {
+		twins_reset(vm, &vgic->spi[i - 1], i * 32);
 	}
 	spin_unlock(&vgic->lock);
 }

@@ -23,8 +23,13 @@ void *memset(void *to, int c, size_t n)
 	char *d = to;
 	size_t i = 0;
 
-	for (; (uintptr_t)to % 8 == 0 && i + 8 <= n; i += 8) {
-		*(uint64_t *)(d + i) = word;
+	for (; (uintptr_t)to % 8 == 0 && i + 32 <= n; i += 32) {
+		uint64_t *at = (uint64_t *)(d + i);
+
+		at[0] = word;
+		at[1] = word;
+		at[2] = word;
+		at[3] = word;
 	}
 	for (; i < n; i++) {
 		d[i] = (char)c;
