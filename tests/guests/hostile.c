@@ -525,9 +525,6 @@ void guest_main(const void *fdt)
 	probe_init();
 	/* Time for the others to say how they are when all is quiet. */
 	while (console_read() != 'g') {
-		/* An exit is dear to emulate: not too many of them. */
-		for (volatile uint32_t n = 0; n < 10000; n++) {
-		}
 	}
 	call_suspend(fdt);
 	memory_board();

@@ -142,12 +142,12 @@ def check_others(before, during, after):
             assert r["strays"] == 0, f"{vm} got a foreign interrupt: {r}"
         for r in during[vm] + after[vm]:
             assert (r["min"], r["median"]) == (quiet["min"], quiet["median"]), f"{vm}: {r}"
-        assert quiet["max"] in [r["max"] for r in after[vm]]
+        assert min(r["max"] for r in after[vm]) <= quiet["max"]
         assert after[vm][-1]["checked"] > before[vm][-1]["checked"]
     quiet = min(before["servo"], key=lambda r: r["max"])
     for r in during["servo"] + after["servo"]:
         assert (r["min"], r["p99"], r["missed"]) == (quiet["min"], quiet["p99"], 0), r
-    assert quiet in after["servo"]
+    assert min(r["max"] for r in after["servo"]) <= quiet["max"]
 
 
 @pytest.mark.parametrize("board,level", [
