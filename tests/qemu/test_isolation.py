@@ -133,15 +133,16 @@ def check_phases(m, start):
 
 
 def check_others(before, during, after):
-    """Memory, latency and interrupts of the others are what they were. QEMU's cores take turns:
-    now and then one interrupt is late by what another core had begun, also when all is quiet."""
+    """Memory and interrupts of the others are what they were, and no latency is worse. QEMU's
+    cores take turns: an interrupt is late by what another core had begun, also when all is
+    quiet, and how often depends on how long the hostile guest's loop is that waits."""
     for vm in ("witness", "guard"):
         quiet = min(before[vm], key=lambda r: r["max"])
         for r in before[vm] + during[vm] + after[vm]:
             assert r["changed"] == 0, f"{vm}'s memory changed: {r}"
             assert r["strays"] == 0, f"{vm} got a foreign interrupt: {r}"
         for r in during[vm] + after[vm]:
-            assert (r["min"], r["median"]) == (quiet["min"], quiet["median"]), f"{vm}: {r}"
+            assert r["min"] == quiet["min"] and r["median"] <= quiet["median"], f"{vm}: {r}"
         assert min(r["max"] for r in after[vm]) <= quiet["max"]
         assert after[vm][-1]["checked"] > before[vm][-1]["checked"]
     quiet = min(before["servo"], key=lambda r: r["max"])
