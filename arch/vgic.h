@@ -24,7 +24,7 @@ struct vcpu;
 
 /* 32 INTIDs, one bit each. */
 struct vgic_bank {
-	_Alignas(8) uint32_t enabled;	/* as the guest set it; aligned, or clearing it takes long */
+	_Alignas(8) uint32_t enabled;	/* as the guest set it; aligned: cleared by words */
 	uint32_t hw;		/* has a physical twin of the same number */
 	uint32_t group1;
 	uint32_t live;		/* enabled, and its group is enabled in GICD_CTLR */
