@@ -46,8 +46,14 @@ struct vgic_bank {
 
 /* Of one vCPU. All but hcr is under vgic.lock. */
 struct vgic_cpu {
-	uint32_t hcr;		/* GIC_HCR_ bits in force */
-	uint32_t lr_used;	/* list registers that hold something, as far as we know */
+	union {
+		struct {
+			uint32_t hcr;		/* GIC_HCR_ bits in force */
+			/* list registers that hold something, as far as we know */
+			uint32_t lr_used;
+		};
+		uint64_t in_use;	/* GIC_HCR_EN: none is, and nothing waits */
+	};
 	uint32_t lr_eoi;	/* of these: its EOI wants us */
 	uint32_t lr_hw;		/* of these: with the HW bit */
 	uint32_t lr_level;	/* of these: pending for a line that is high, and nothing else */

@@ -38,7 +38,7 @@ void vgic_save(struct vcpu *v)
 		g->hcr_now = mmio_read32(gic.gich + GICH_HCR);
 	}
 	g->away_empty = gic_quick_empty(v3);
-	g->plain = is_plain(g, g->away_empty, g->apr[0] | g->apr[1]);
+	g->plain = is_plain(g, v3, g->apr[0] | g->apr[1]);
 	for (uint32_t used = g->lr_used & ~g->away_empty; used != 0; used &= used - 1) {
 		uint32_t i = (uint32_t)__builtin_ctz(used);
 

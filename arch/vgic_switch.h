@@ -32,10 +32,12 @@ static inline uint32_t twins_on(const struct vgic_cpu *g)
  * VMCR is all that there is of its interface. A guest may have ended an interrupt without
  * dropping its priority: apr is not 0.
  */
-static ALWAYS_INLINE bool is_plain(const struct vgic_cpu *g, uint32_t empty, uint64_t apr)
+static ALWAYS_INLINE bool is_plain(const struct vgic_cpu *g, bool v3, uint64_t apr)
 {
-	return ((g->lr_used & ~(empty & ~g->lr_eoi)) | (g->hcr ^ GIC_HCR_EN) |
-		(g->bank.held & ~g->bank.inlr) | apr) == 0;
+	return (LIKELY(g->in_use == GIC_HCR_EN) ||
+		(g->hcr == GIC_HCR_EN &&
+		 (g->lr_used & ~(gic_quick_empty(v3) & ~g->lr_eoi)) == 0)) &&
+	       ((g->bank.held & ~g->bank.inlr) | apr) == 0;
 }
 
 /* ICH_VMCR_EL2, GICH_VMCR. */
@@ -68,7 +70,7 @@ static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v, bo
 	struct vgic_cpu *g = &old->arch.vgic;
 	const struct vgic_cpu *h = &v->arch.vgic;
 
-	if (!h->plain || !is_plain(g, gic_quick_empty(v3),
+	if (!h->plain || !is_plain(g, v3,
 				   v3 ? read_ich_ap0r0_el2() | read_ich_ap1r0_el2() :
 					mmio_read32(gic.gich + GICH_APR))) {
 		return false;

@@ -14,7 +14,7 @@
 /* The first of the set, which is not empty. */
 static inline struct vcpu *slot_of(const struct sched_core *c, uint32_t set)
 {
-	return c->slot[(uint32_t)__builtin_ctz(set)];
+	return c->slot[__builtin_ctzll(set)];
 }
 
 static inline bool has_server(const struct vcpu *v)

@@ -11,7 +11,7 @@
 /* v executes next: can it at once? */
 static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
 {
-	return LIKELY(v->state == VCPU_RUNNING) && LIKELY(v->hazard == 0);
+	return LIKELY(__atomic_load_n(&v->obstacle, __ATOMIC_RELAXED) == VCPU_CLEAR);
 }
 
 /* v, which waits and has a server, wakes up; false: that is not done here. */

@@ -27,15 +27,23 @@ enum vcpu_state { VCPU_OFF, VCPU_READY, VCPU_RUNNING };
 #define HAZARD_OFF	BIT(2)		/* it switches itself off */
 #define HAZARD_SCHED	BIT(3)		/* its core's inbox is not empty */
 
+#define VCPU_CLEAR	((uint64_t)VCPU_RUNNING << 32)
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "VCPU_CLEAR");
+
 /* A line of its own: another core's writes to its neighbour don't slow it. */
 struct vcpu {
 	_Alignas(64) struct arch_vcpu arch;	/* first: the entry code addresses it */
 	struct vm *vm;
 	struct percpu *cpu;		/* the core it lives on, for good */
 	uint32_t id;			/* index in its VM */
-	uint32_t hazard;		/* atomic */
-	/* atomic; OFF -> READY under vm->lock, the rest by its core */
-	enum vcpu_state state;
+	union {
+		struct {
+			uint32_t hazard;	/* atomic */
+			/* atomic; OFF -> READY under vm->lock, the rest by its core */
+			enum vcpu_state state;
+		};
+		uint64_t obstacle;	/* VCPU_CLEAR: none, it can be entered at once */
+	};
 	uint64_t entry, arg;		/* of the start that READY asks for */
 	uint64_t exits[EXIT_CLASSES];	/* written by its core only */
 	struct sched sched;

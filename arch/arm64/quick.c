@@ -156,8 +156,3 @@ struct vcpu *trap_irq(struct vcpu *v)
 {
 	return LIKELY(gic.v3) ? irq(v, true) : irq_v2(v);
 }
-
-bool irq_again(struct vcpu *v, uint32_t intid)
-{
-	return vgic_quick_again(v, intid, gic.v3, true, 0);
-}

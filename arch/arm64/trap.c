@@ -11,7 +11,7 @@
 #include "uart.h"
 #include "vectors.h"
 #include "vgic.h"
-#include "vgic_bank.h"
+#include "vgic_quick.h"
 
 #define FSC_PERMISSION	0x0cu		/* bits 5:2 of the fault status code */
 #define PAR_FAILED	BIT64(0)
@@ -355,7 +355,8 @@ void trap_irq_el2(struct percpu *cpu)
 	if (v != NULL && (v->cpu == cpu || !v->vm->arch.hrt) && vgic_has_twin(v, intid)) {
 		bool loaded = v->cpu == cpu && vgic_is_loaded(v);
 
-		if (!loaded || intid >= GIC_PRIVATE || !irq_again(v, intid)) {
+		if (!loaded || intid >= GIC_PRIVATE ||
+		    !vgic_quick_again(v, intid, gic.v3, true, 0)) {
 			vgic_hw_irq(v, intid);
 		}
 		if (loaded) {

@@ -29,9 +29,6 @@ void fp_take(struct vcpu *v);
 /* Vectors of this core. */
 void trap_init_cpu(void);
 
-/* quick.c: vgic_hw_irq of a private interrupt of v, which is loaded, if it is that simple. */
-bool irq_again(struct vcpu *v, uint32_t intid);
-
 /* Handle one physical interrupt of a core that has no guest in it. */
 void trap_irq_el2(struct percpu *cpu);
 
