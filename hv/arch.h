@@ -120,7 +120,6 @@ void arch_uart_notify(void);
 
 _Noreturn void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max);
 _Noreturn void hv_secondary(struct percpu *cpu);
-void hv_uart_irq(void);			/* the physical console has input, or takes output */
 _Noreturn void hv_panic(const char *fmt, ...) PRINTF(1, 2);	/* our own bug */
 
 #endif

@@ -12,7 +12,7 @@
  *
  * Whoever finds the pump running leaves its bit and goes: the pump only ends by
  * a compare-and-swap that sees no bit. Whoever ends it with work left (the
- * UART's FIFO is full, the bound is reached) asks for hv_uart_irq afterwards.
+ * UART's FIFO is full, the bound is reached) asks for console_uart afterwards.
  */
 #define BUSY BIT(31)
 /*
@@ -336,7 +336,7 @@ static bool pump_todo(void)
 	return false;
 }
 
-/* True when everything is out. Bound: `bytes`; with 0 hv_uart_irq does it all. */
+/* True when everything is out. Bound: `bytes`; with 0 console_uart does it all. */
 static bool pump(uint32_t bits, uint32_t bytes)
 {
 	uint32_t idle;

@@ -26,6 +26,12 @@ void console_init(void);
  */
 void console_start(void);
 
+/*
+ * The UART has asked: some bytes typed, or output; asks again if there is more (sched_console).
+ * Console core, no lock held.
+ */
+void console_uart(void);
+
 /* Serve the console rings; returns when to do so again. Console core, no lock held. */
 uint64_t console_poll(uint64_t now);
 
@@ -45,12 +51,12 @@ void console_write(uint32_t channel, const char *bytes, uint32_t len);
 /*
  * Bring what the rings hold to the physical console, as far as it takes it, 32
  * bytes at most, each counted from ring to line, from there to the screen's, and
- * from there to the UART; hv_uart_irq brings the rest. Any core, no lock held;
+ * from there to the UART; console_uart brings the rest. Any core, no lock held;
  * beside a running call on another core it lets that one do the work.
  */
 void console_pump(uint32_t channel);
 
-/* Leave all of it to hv_uart_irq. Any core. */
+/* Leave all of it to console_uart. Any core. */
 void console_announce(uint32_t channel);
 
 /* Pump until all is out, 200 ms at most: before the machine stops. Any core. */

@@ -5,7 +5,7 @@
 #include <kizami/console.h>
 #include "arch.h"
 
-#define INPUT_MAX 8u    /* bytes that one hv_uart_irq takes; more: it comes again */
+#define INPUT_MAX 8u    /* bytes that one console_uart takes; more: it comes again */
 #define POLL_HZ   50u   /* of the console rings */
 #define MORE_HZ   1000u /* of each of them, while one has something */
 #define RING_STEP 32u   /* bytes that are taken from one at a time; divides KZ_CONSOLE_OUT */
@@ -200,7 +200,7 @@ static void input_command(uint8_t c)
  * comes with the receive timeout, below the PL011's trigger level). A command is a turn of its
  * own. Bound: INPUT_MAX.
  */
-void hv_uart_irq(void)
+void console_uart(void)
 {
 	static bool escaped, typed;
 	uint32_t most = typed ? 1 : INPUT_MAX;

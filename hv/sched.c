@@ -284,7 +284,7 @@ static COLD void console_turn(struct sched_core *c)
 	c->served = begun;
 	if (c->asked < c->rings) {
 		c->asked = NEVER;
-		hv_uart_irq();
+		console_uart();
 	} else {
 		c->rings = console_poll(begun);
 	}

@@ -97,7 +97,7 @@ MUST_USE struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now);
 void sched_block(struct vcpu *v);
 
 /*
- * The console's UART wants attention: hv_uart_irq is called as soon as no server is ready, and at
+ * The console's UART wants attention: console_uart is called as soon as no server is ready, and at
  * most twice in a slice; sched_next follows. Own core.
  */
 void sched_console(struct percpu *cpu);

@@ -89,7 +89,7 @@ void everything_in(void)
 {
 	for (uint32_t i = 0; host.in_len != 0; i++) {
 		assert_true(i < 10000);
-		hv_uart_irq();
+		console_uart();
 	}
 }
 
@@ -97,10 +97,10 @@ void everything_out(void)
 {
 	host.room = UINT32_MAX;
 	everything_in();
-	hv_uart_irq();
+	console_uart();
 	for (uint32_t i = 0; host.notify; i++) {
 		assert_true(i < 10000);
-		hv_uart_irq();
+		console_uart();
 	}
 }
 

@@ -155,7 +155,7 @@ static void test_any_interleaving(void **state)
 			host.room += (uint32_t)random() % (i / 4096 % 2 == 0 ? 40 : 8);
 		}
 		if (host.notify && host.room != 0 && random() % 2 == 0) {
-			hv_uart_irq();
+			console_uart();
 		}
 		if (random() % 5000 == 0) {
 			host_type(CONSOLE_ESCAPE);
@@ -220,7 +220,7 @@ static void test_bounded(void **state)
 	}
 	hv_log("%s", "another line, and the first one of the status page");
 	console_status();
-	for (console_pump(2); host.notify; hv_uart_irq()) {
+	for (console_pump(2); host.notify; console_uart()) {
 		assert_in_range(host.out_len, sent, sent + CALL);
 		sent = host.out_len;
 		calls++;
@@ -241,7 +241,7 @@ static void test_bounded_tags(void **state)
 	for (uint32_t i = 0; i < 20; i++) {
 		ring_put(2, '\n');
 	}
-	for (console_pump(2); host.notify; hv_uart_irq()) {
+	for (console_pump(2); host.notify; console_uart()) {
 		calls++;
 	}
 	assert_in_range(calls, 20 * (1 + 2 * strlen("[vision] ")) / CALL, 25);
@@ -261,7 +261,7 @@ static void test_bounded_omitted(void **state)
 			ring_put(2, parts[i][j % len]);
 		}
 		ring_put(2, '\n');
-		for (console_pump(2); host.notify; hv_uart_irq()) {
+		for (console_pump(2); host.notify; console_uart()) {
 			calls++;
 		}
 		assert_in_range(calls, 2 * 150 / CALL, 13);
@@ -279,15 +279,15 @@ static void test_bounded_status(void **state)
 	hv_log("first");
 	console_status();
 	do { /* until the UART has the end of a line, and room */
-		hv_uart_irq();
+		console_uart();
 		sent = host.out_len;
 		assert_true(host.notify);
 	} while (sent == 0 || host.out[sent - 1] != '\n');
 	for (uint32_t i = 0; i < 2; i++) { /* formats it; draws its beginning */
-		hv_uart_irq();
+		console_uart();
 		assert_int_equal(host.out_len, sent);
 	}
-	hv_uart_irq();
+	console_uart();
 	assert_memory_equal(host.out + sent, "[kizami] status: ", 17);
 	everything_out();
 	term_read();
@@ -312,7 +312,7 @@ static void test_full(void **state)
 	ring_put(0, 'y');
 	assert_int_equal(console_out_dropped(0), 2);
 	host.room = 64;
-	hv_uart_irq();
+	console_uart();
 	assert_int_equal(machine.vm[0].arch.edges, 0);
 	everything_out();
 	assert_int_equal(machine.vm[0].arch.line[0] >> 33, 1);

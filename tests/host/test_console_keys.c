@@ -84,7 +84,7 @@ static void test_turns(void **state)
 	for (uint32_t turn = 0; host.in_len != 0; turn++) {
 		uint32_t typed = host.in_len, sent = host.out_len;
 
-		hv_uart_irq();
+		console_uart();
 		assert_int_equal(typed - host.in_len, turn % 2 != 0 ? 1 : typed < 8 ? typed : 8);
 		assert_true(turn % 2 != 0 || host.out_len == sent);
 	}
@@ -201,11 +201,11 @@ static void test_turn_much(void **state)
 	}
 	ring_put(0, 'x');
 	console_announce(0);
-	hv_uart_irq();
+	console_uart();
 	assert_int_equal(host.out_len, 0);
 	assert_in_range(host.in_len, 20, 39);
 	assert_true(host.notify);		/* it comes again */
-	hv_uart_irq();
+	console_uart();
 	assert_true(host.out_len > 0);
 	assert_true(host.in_len > 0);
 	everything_out();

@@ -80,7 +80,7 @@ static void console_core(void)
 			__atomic_fetch_add(&host.room, 16, __ATOMIC_RELAXED);
 		}
 		if (__atomic_load_n(&host.notify, __ATOMIC_RELAXED)) {
-			hv_uart_irq();
+			console_uart();
 		} else {
 			quiet = over;
 			sched_yield();

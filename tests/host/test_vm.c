@@ -165,7 +165,7 @@ static int teardown(void **state)
 
 static bool said(const char *text)
 {
-	for (; host.notify; hv_uart_irq()) {
+	for (; host.notify; console_uart()) {
 	}
 	host.out[host.out_len] = '\0';
 	return strstr((const char *)host.out, text) != NULL;

@@ -53,6 +53,6 @@ def test_paste(boot, board, tmp_path, monkeypatch):
         name = f"{path.stem}-{board}.out" if path.suffix == ".out" else path.name
         shutil.copy(path, session / name)
     print(f"\n{stretches.table()}")
-    for path in ("pump", "hv_uart_irq", "hv_log", "console_poll"):
+    for path in ("pump", "console_uart", "hv_log", "console_poll"):
         assert stretches.count.get(("irq", path), 0) > 10, path
     assert not stretches.over()
