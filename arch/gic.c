@@ -14,10 +14,7 @@
 #define GICC_NSAPR	0x00e0u
 #define GICC_ENABLE	BIT(0)
 #define GICC_EOIMODE	BIT(9)
-#define GICH_HCR	0x000u
 #define GICH_VTR	0x004u
-#define GICH_VMCR	0x008u
-#define GICH_APR	0x0f0u
 
 #define GICD_RWP	BIT(31)
 #define GICD_CTLR_ARE	BIT(4)
@@ -157,7 +154,6 @@ void gic_init(void)
 	gic.v3 = cfg()->gic_version == 3;
 	gic.htimer = (uint8_t)cfg()->htimer_intid;
 	gic.vtimer = (uint8_t)cfg()->vtimer_intid;
-	gic.ptimer = (uint8_t)cfg()->ptimer_intid;
 	gic.gicd = cfg()->gicd_pa;
 	gic.gicc = cfg()->gicc_pa;
 	gic.gich = cfg()->gich_pa;

@@ -69,7 +69,7 @@ struct lr {
 
 struct gic {
 	bool v3;
-	uint8_t htimer, vtimer, ptimer;	/* PPIs of the timers: ours, a guest's two (0: none) */
+	uint8_t htimer, vtimer;		/* PPIs of the timers: ours, a guest's virtual one */
 	uint8_t lr_count;
 	uint64_t gicd, gicc, gich;
 	uint64_t gicr[8];		/* of each core */

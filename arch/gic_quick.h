@@ -14,7 +14,10 @@
 /* GICv2 (IHI 0048 4.4.4, 4.4.5, 5.3.9, 5.3.10). */
 #define GICC_IAR	0x000cu
 #define GICC_EOIR	0x0010u
+#define GICH_HCR	0x000u
+#define GICH_VMCR	0x008u
 #define GICH_ELRSR	0x030u
+#define GICH_APR	0x0f0u
 #define GICH_LR		0x100u
 
 static ALWAYS_INLINE uint64_t gic_quick_ack(bool v3)

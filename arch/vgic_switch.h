@@ -9,10 +9,6 @@
 #include <gic_quick.h>
 #include "vgic_quick.h"
 
-#define GICH_HCR	0x000u
-#define GICH_VMCR	0x008u
-#define GICH_APR	0x0f0u
-
 /* The physical state of the core's private twins. */
 static inline void twins(const struct vcpu *v, uint32_t reg, uint32_t set)
 {

@@ -11,7 +11,10 @@
 #include "gic.h"
 #include "gic_host.h"
 
+#define GICH_HCR	GIC_HOST_HCR
+#define GICH_VMCR	GIC_HOST_VMCR
 #define GICH_ELRSR	GIC_HOST_ELRSR
+#define GICH_APR	GIC_HOST_APR
 #define GICH_LR		GIC_HOST_LR
 
 #define mmio_read32(at)		gic_host_read32(at)
