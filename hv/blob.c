@@ -52,7 +52,6 @@ static const struct rule machine_rules[] = {
 	RULE(kz_cfg_machine, gic_lines, LINES_MIN, LINES_MAX, BLOB_GIC),
 	RULE(kz_cfg_machine, vtimer_intid, 16, 31, BLOB_PPI),
 	RULE(kz_cfg_machine, uart, 0, KZ_UARTS - 1, BLOB_UART),
-	RULE(kz_cfg_machine, reserved, 0, 0, BLOB_RESERVED),
 };
 
 static const struct rule vm_rules[] = {

@@ -20,7 +20,7 @@
 #include <kizami/types.h>
 
 #define KZ_BLOB_MAGIC	0x424d5a4bu	/* "KZMB" */
-#define KZ_BLOB_VERSION	2u
+#define KZ_BLOB_VERSION	3u
 
 #define KZ_NAME_MAX	16u	/* bytes, the final NUL included */
 #define KZ_CPUS_MAX	8u
@@ -98,7 +98,11 @@ struct kz_cfg_machine {
 	/* Real time: what servers may not have of each core, and what the hypervisor takes. */
 	uint32_t reserve_ppm[KZ_CPUS_MAX];
 	uint32_t block_ns;		/* longest stretch with interrupts masked */
-	uint32_t reserved;
+	/* The trace (trace.h): struct kz_trace_mem and the rings, in RAM, no VM's. */
+	uint32_t trace_chunks;		/* of a core: KZ_TRACE_CHUNKS_MIN to _MAX */
+	uint64_t trace_pa;		/* page; the size follows from trace_chunks and cpu_count */
+	uint32_t trace_mode;		/* enum kz_trace_mode */
+	uint32_t trace_on_crash;	/* 1: a VM that crashes stops it */
 };
 
 /*
@@ -173,6 +177,6 @@ struct kz_cfg {
 
 _Static_assert(sizeof(struct kz_cfg_vm) == 128 + 32 * KZ_REGIONS_MAX + 24 * KZ_LOADS_MAX +
 	       8 * KZ_IRQS_MAX, "ABI");
-_Static_assert(sizeof(struct kz_cfg) == 48 + 360, "ABI");
+_Static_assert(sizeof(struct kz_cfg) == 48 + 376, "ABI");
 
 #endif

@@ -101,7 +101,6 @@ static const struct spoil machine_spoils[] = {
 	CFG(machine.uart_pa, 0x9000004, BLOB_UART, 0),
 	CFG(machine.uart_pa, 0x8000000, BLOB_UART, 0),
 	CFG(machine.uart_pa, 0, BLOB_UART, 0),
-	CFG(machine.reserved, 1, BLOB_RESERVED, 0),
 	CFG(machine.proven, 0x10, BLOB_SERVER, 3),
 	CFG(machine.proven, 0x80000001, BLOB_SERVER, 3),
 	CFG(machine.reserve_ppm[0], 1000001, BLOB_SERVER, 0),

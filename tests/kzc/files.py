@@ -66,7 +66,8 @@ CFG = [("magic", "I"), ("version", "I"), ("size", "I"), ("vm_count", "I"), ("ima
        ("gicc_pa", "Q"), ("gich_pa", "Q"), ("gicv_pa", "Q"), ("gicr_pa", "Q"), ("gicr_size", "Q"),
        ("vtimer_intid", "I"), ("ptimer_intid", "I"), ("htimer_intid", "I"), ("maint_intid", "I"),
        ("pmu_intid", "I"), ("uart", "I"), ("uart_intid", "I"), ("proven", "I"), ("uart_pa", "Q"),
-       ("reserve_ppm", "8I"), ("block_ns", "I"), ("reserved2", "I")]
+       ("reserve_ppm", "8I"), ("block_ns", "I"), ("trace_chunks", "I"),
+       ("trace_pa", "Q"), ("trace_mode", "I"), ("trace_on_crash", "I")]
 VM = [("name", "16s"), ("level", "B"), ("on_fault", "B"), ("console", "B"), ("vcpu_count", "B"),
       ("region_count", "B"), ("load_count", "B"), ("irq_count", "B"), ("reserved", "B"),
       ("cpu", "8B"), ("flags", "I"), ("irq_lines", "I"), ("console_intid", "I"), ("reserved2", "I"),

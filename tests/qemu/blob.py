@@ -6,7 +6,7 @@ import struct
 MAGIC = 0x424d5a4b
 PAGE = 4096
 MACHINE = 48
-VMS = MACHINE + 360
+VMS = MACHINE + 376
 VM_SIZE = 1536
 REGIONS, LOADS, IRQS = 128, 640, 1024
 
@@ -20,7 +20,8 @@ MACHINE_FIELDS = {"board": (0, "16s"), "cpu_count": (16, "I"), "console_cpu": (2
                   "gic_version": (224, "I"), "gic_lines": (228, "I"), "gicd_pa": (232, "Q"),
                   "vtimer_intid": (280, "I"), "ptimer_intid": (284, "I"), "uart": (300, "I"),
                   "uart_intid": (304, "I"), "proven": (308, "I"), "uart_pa": (312, "Q"),
-                  "reserve_ppm0": (320, "I"), "block_ns": (352, "I"), "reserved": (356, "I")}
+                  "reserve_ppm0": (320, "I"), "block_ns": (352, "I"), "trace_chunks": (356, "I"),
+                  "trace_pa": (360, "Q"), "trace_mode": (368, "I"), "trace_on_crash": (372, "I")}
 VM_FIELDS = {"name": (0, "16s"), "level": (16, "B"), "on_fault": (17, "B"), "console": (18, "B"),
              "vcpu_count": (19, "B"), "region_count": (20, "B"), "load_count": (21, "B"),
              "irq_count": (22, "B"), "reserved": (23, "B"), "cpu0": (24, "B"),
