@@ -69,10 +69,10 @@ enum kz_trace_type {
 	/* vCPUs. A RUN of one that was blocked implies READY, at the time of the exit before it. */
 	KZ_TRACE_READY = 8,	/* vcpu is ready; arg: 0 an interrupt, 1 budget, 2 start */
 	KZ_TRACE_BLOCK = 9,	/* vcpu waits for an interrupt: its job is done */
-	KZ_TRACE_RELEASE = 10,	/* a job of vcpu begins; value: its deadline from here, in 64 ticks */
+	KZ_TRACE_RELEASE = 10,	/* a job of vcpu begins; value: deadline from here, in 64 ticks */
 	KZ_TRACE_DONE = 11,	/* vcpu says that its job is done */
 	KZ_TRACE_THROTTLE = 12,	/* vcpu has used its budget up */
-	KZ_TRACE_MISS = 13,	/* vcpu misses its deadline; value: budget it has left, in 64 ticks */
+	KZ_TRACE_MISS = 13,	/* vcpu misses its deadline; value: budget left, in 64 ticks */
 	KZ_TRACE_INJECT = 14,	/* an interrupt that no device raised, for vcpu; arg: INTID */
 	KZ_TRACE_START = 15,	/* vcpu starts: CPU_ON, or its VM does */
 	KZ_TRACE_OFF = 16,	/* vcpu is off; arg: 0 it said so, 1 its VM stops */
