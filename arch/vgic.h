@@ -68,7 +68,8 @@ struct vgic_cpu {
 	uint64_t lr[VGIC_LRS];	/* of lr_used */
 	uint64_t vmcr, apr[2], hcr_now;
 	uint32_t away_empty;	/* list registers that were empty */
-	bool plain;		/* all were, vmcr is all that counts (vgic_switch.h) */
+	/* all were, vmcr is all that counts (vgic_switch.h); true while the vCPU is loaded */
+	bool plain;
 };
 
 struct vgic {

@@ -12,7 +12,7 @@
 /* v executes next: can it at once? */
 static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
 {
-	return LIKELY(__atomic_load_n(&v->obstacle, __ATOMIC_RELAXED) == VCPU_CLEAR);
+	return LIKELY(__atomic_load_n(&v->obstacle, __ATOMIC_RELAXED) == 0);
 }
 
 /* v, which waits and has a server, wakes up; false: that is not done here. */

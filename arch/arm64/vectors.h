@@ -30,7 +30,7 @@ uint64_t smc_call(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void fp_clear(void);
 /* switch.S */
 struct vcpu *el1_switch(struct vcpu *v, uint64_t *from, const uint64_t *to);
-void el1_load(struct vcpu *v, const uint64_t *regs);
+void el1_load(struct vcpu *v, const uint64_t *unused, const uint64_t *regs);
 
 void fp_save(uint64_t *to);
 void fp_load(const uint64_t *from);
