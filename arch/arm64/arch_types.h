@@ -52,8 +52,8 @@ struct arch_vm {
 
 #define ODD_GICV2	BIT(0)
 /*
- * It keeps what is written to AMAIR_EL1, AFSR0_EL1 or AFSR1_EL1; or a guest has set MDSCR_EL1, used the
- * physical timer, or had an SError. For good: its switches take longer.
+ * It keeps what is written to AMAIR_EL1, AFSR0_EL1 or AFSR1_EL1; or a guest has set MDSCR_EL1,
+ * used the physical timer, or had an SError. For good: its switches take longer.
  */
 #define ODD_REGISTERS	BIT(1)
 

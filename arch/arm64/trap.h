@@ -18,7 +18,7 @@ struct vcpu *trap_kick_long(struct vcpu *v, uint64_t now);
 
 /* vcpu.c: on a shared core the WFI of v, which is loaded, is ours. */
 void vcpu_share(struct vcpu *v);
-/* v, which shares its core, has met a register of the physical timer: from here on that is switched. */
+/* v, which shares its core, uses the physical timer: from here on that is switched. */
 void vcpu_use_ptimer(const struct vcpu *v);
 
 /* switch.c: the core's FP registers are v's from here on, whatever they hold; as it left them. */
