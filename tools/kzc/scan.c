@@ -250,7 +250,8 @@ static bool scan_section(struct scan *s, const struct scan_section *sec);
 /* s is behind the name of the section: its title, if it has one, and its body. */
 static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen *titles)
 {
-	const char *title = s->title;
+	const char *outer = s->title;
+	const char *title = outer;
 	char *from = s->start;
 	int line = s->line;
 	int outer_line = s->title_line;
@@ -275,6 +276,7 @@ static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen
 		s->title = title;
 		s->title_line = line;
 		ok = scan_section(s, sub);
+		s->title = outer;
 		s->title_line = outer_line;
 		return ok;
 	}
