@@ -68,6 +68,8 @@ GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir 
 # ---- The host: kzc and the tests -------------------------------------------------------------
 KZC := $(B)/host/kzc
 KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c hv/blob_text.c)
+KZTRACE := $(B)/host/kztrace
+KZTRACE_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kztrace/*.c) hv/blob.c hv/blob_text.c)
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
@@ -83,7 +85,7 @@ IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(MASKED) guests ## build the hypervisor, kzc and the guests (the default)
+all: $(HV) $(KZC) $(KZTRACE) $(MASKED) guests ## build the hypervisor, kzc, kztrace, the guests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -137,6 +139,9 @@ $(B)/host/%.c.o: %.c Makefile
 
 $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
+
+$(KZTRACE): $(KZTRACE_OBJ)
+	$(CC_HOST) -o $@ $^ -lm
 
 $(MASKED): tools/masked/masked.c Makefile
 	@mkdir -p $(@D)
