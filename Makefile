@@ -135,7 +135,7 @@ $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(eval $(call guest_rule,$(s))))
 
 $(B)/host/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -Ihv -Itools/kzc $(DEP) -c -o $@ $<
+	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -iquote hv -Itools/kzc $(DEP) -c -o $@ $<
 
 $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt

@@ -15,6 +15,9 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{ "capture", capture_main,
+	  "RAM -i IMAGE -o FILE [--base ADDRESS] [--follow PID | --seconds N]",
+	  "read the rings of a machine whose RAM is a file: now, or until QEMU ends" },
 	{ NULL, NULL, NULL, NULL },
 };
 
