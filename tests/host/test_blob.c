@@ -405,14 +405,14 @@ static void test_trace(void **state)
 	expect(cfg, BLOB_OK, 0, 0);
 	m->trace_chunks = 3;
 	expect(cfg, BLOB_TRACE, NO_VM, 0);
-	m->trace_pa = 0x83f7ff000; /* of the other one */
+	m->trace_pa = 0x83fdff000; /* of the other one */
 	m->trace_chunks = KZ_TRACE_CHUNKS_MAX;
 	m->trace_mode = KZ_TRACE_STOP;
 	m->trace_on_crash = 1;
 	expect(cfg, BLOB_OK, 0, 0);
 	m->trace_pa += 0x1000;
 	expect(cfg, BLOB_TRACE, NO_VM, 0);
-	m->trace_pa = 0x4f800000; /* a page of it is the first VM's */
+	m->trace_pa = 0x4fe00000; /* a page of it is the first VM's */
 	expect(cfg, BLOB_REGION_OWN, 0, 0);
 	free(cfg);
 }

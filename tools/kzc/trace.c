@@ -12,7 +12,7 @@ static const char *const full_words[] = { "overwrite", "stop", NULL };
 static const char *const crash_words[] = { "go_on", "stop", NULL };
 
 _Static_assert((KZ_TRACE_OVERWRITE == 0) && (KZ_TRACE_STOP == 1), "full_words");
-_Static_assert((RING_MIN == (64u << 10)) && (RING_MAX == (2u << 20)) &&
+_Static_assert((RING_MIN == (64u << 10)) && (RING_MAX == (512u << 10)) &&
 		       (KZ_TRACE_CHUNK == (32u << 10)),
 	       "what size_read says");
 
@@ -27,7 +27,7 @@ static uint64_t size_read(struct sys *s, struct conf_text text)
 	if (!conf_size(text.s, &size)) {
 		diag_error(&s->diag, text.line, "size is '%s': it is a size, such as 64K", text.s);
 	} else if ((size < RING_MIN) || (size > RING_MAX)) {
-		diag_error(&s->diag, text.line, "size is %s: the trace has 64K to 2M of each core",
+		diag_error(&s->diag, text.line, "size is %s: it is 64K to 512K of each core",
 			   text.s);
 	} else if ((size % KZ_TRACE_CHUNK) != 0) {
 		diag_error(&s->diag, text.line,
