@@ -16,7 +16,7 @@
 #include "../../tools/kztrace/capture_ring.h"
 
 #define RECORDS KZ_TRACE_CHUNK_RECORDS
-#define BASE	0xffffc00000400000ull /* the hypervisor's addresses are not ours */
+#define BASE    0xffffc00000400000ull /* the hypervisor's addresses are not ours */
 
 /* A core that traces, as trace.h says it. */
 struct core {
@@ -24,7 +24,7 @@ struct core {
 	struct kz_trace_record *record;
 	uint32_t chunks;
 	bool next_first; /* in a turn: before turns */
-	unsigned rest;	 /* records between two rests */
+	unsigned rest;   /* records between two rests */
 	uint64_t total;
 	int done;
 };
@@ -260,13 +260,28 @@ static void test_stopped(void **state)
 	ring_init(&r, &c.head, c.record, 3);
 	assert_int_equal(read_all(&r, 0), 3 * RECORDS - 1);
 	assert_false(ring_read_newest(&r, &rec, &index));
-	c.record[3 * RECORDS - 1] = record_of(4711);
-	c.head.dropped = 100;
+	/* The chunk is full: its last place is given again. */
+	c.record[3 * RECORDS - 1] = record_of(3 * RECORDS - 1);
+	c.head.dropped = 1;
 	assert_true(ring_read_newest(&r, &rec, &index));
-	assert_int_equal(rec.value, 4711);
-	assert_int_equal(index, 3 * RECORDS - 1 + 100);
-	assert_int_equal(r.dropped, 100);
-	assert_int_equal(r.read, 3 * RECORDS);
+	expect_whole(&rec, 3 * RECORDS - 1, 1);
+	assert_int_equal(index, 3 * RECORDS - 1);
+	assert_int_equal(r.dropped, 0);
+	assert_false(ring_read_newest(&r, &rec, &index));
+	/* A hundred later; the newest may not have been counted yet. */
+	for (int counted = 0; counted < 2; counted++) {
+		ring_init(&r, &c.head, c.record, 3);
+		assert_int_equal(read_all(&r, 0), 3 * RECORDS - 1 + (uint64_t)counted);
+		c.record[3 * RECORDS - 1] = record_of(4711);
+		c.head.dropped = 101;
+		assert_true(ring_read_newest(&r, &rec, &index));
+		assert_int_equal(rec.value, 4711);
+		assert_int_equal(index, 3 * RECORDS - 1 + 100);
+		assert_int_equal(r.dropped, 100 - counted);
+		assert_int_equal(r.read + r.lost, 3 * RECORDS + (uint64_t)counted);
+		c.record[3 * RECORDS - 1] = record_of(3 * RECORDS - 1);
+		c.head.next += 16; /* as it is for a moment with each record */
+	}
 	free(c.record);
 }
 
@@ -329,10 +344,9 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_quiet),   cmocka_unit_test(test_follow),
-		cmocka_unit_test(test_overtaken),
-		cmocka_unit_test(test_heads),   cmocka_unit_test(test_stopped),
-		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_quiet),     cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_overtaken), cmocka_unit_test(test_heads),
+		cmocka_unit_test(test_stopped),   cmocka_unit_test(test_race),
 	};
 
 	return cmocka_run_group_tests_name("capture", tests, NULL, NULL);

@@ -186,7 +186,7 @@ TRACE = 'board = ./board.conf\n%s\nvm v { level=nrt cpus={0} memory=%s image="ra
 @pytest.mark.parametrize("words, chunks, mode, on_crash", [
     ("", 2, 0, 0), ("trace { }", 2, 0, 0), ("trace { size = 64K }", 2, 0, 0),
     ("trace { when_full = stop on_crash = stop size = 0x18000 }", 3, 1, 1),
-    ("trace { when_full = overwrite on_crash = go_on size = 2M }", 64, 0, 0)])
+    ("trace { when_full = overwrite on_crash = go_on size = 512K }", 16, 0, 0)])
 def test_trace(folder, words, chunks, mode, on_crash):
     """What the section says, or what holds without it."""
     cfg = folder.image(TRACE % (words, "2M")).cfg
@@ -194,16 +194,17 @@ def test_trace(folder, words, chunks, mode, on_crash):
 
 
 @pytest.mark.parametrize("size, memory, end", [
-    (64, "2M", 0x40400000),                 # behind the image, where VMs begin
-    (608, "2M", 0x40400000),
-    (704, "2M", 0x60000000),                # the smallest bank
-    (704, "124M", 0x60000000),
-    (704, "126M", 0x50000000),              # what the VM leaves of its bank is smaller,
-    (2048, "244M", 0x50000000),
-    (2048, "246M", 0x60000000)])            # and now too small
+    (64, "4M", 0x40400000),                 # behind the image, where VMs begin
+    (128, "4M", 0x40400000),
+    (192, "4M", 0x60000000),                # the smallest bank
+    (512, "124M", 0x60000000),
+    (512, "126M", 0x50000000),              # what the VM leaves of its bank is smaller,
+    (512, "250M", 0x50000000),
+    (512, "251M", 0x60000000)])             # and now too small
 def test_trace_place(folder, size, memory, end):
     """The trace is in the smallest place that has room, at its end."""
-    conf = TRACE % ("trace { size = %dK }" % size, memory)
+    folder.write("big.bin", files.pattern(0x180000))
+    conf = TRACE.replace("raw", "big") % ("trace { size = %dK }" % size, memory)
     image = folder.image(conf)
     taken = PAGE + 3 * size * 1024
     assert image.cfg.trace_pa == end - taken

@@ -227,9 +227,8 @@ static bool key_is_bad(struct scan *s, const struct scan_section *sec, const cha
 		}
 	}
 	if ((sec->name != NULL) && (sub_find(s->root, key) != NULL)) {
-		diag_error(s->d, s->line,
-			   "%s inside of %s, which began in line %d: a } is missing", key,
-			   section_words(s, sec, s->title), s->title_line);
+		diag_error(s->d, s->line, "%s inside of %s, which began in line %d: a } is missing",
+			   key, section_words(s, sec, s->title), s->title_line);
 		s->nested = true;
 		return true;
 	}
@@ -280,8 +279,8 @@ static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen
 		s->title_line = outer_line;
 		return ok;
 	}
-	diag_error(s->d, line, "%s is given twice, first in line %d",
-		   section_words(s, sub, title), before);
+	diag_error(s->d, line, "%s is given twice, first in line %d", section_words(s, sub, title),
+		   before);
 	if (!scan_braces(s)) {
 		return false;
 	}

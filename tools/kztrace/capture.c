@@ -31,7 +31,7 @@
 
 /* Rings are looked at so often: while they fill up quickly, normally, and when nothing happens. */
 #define POLL_FAST_US 50
-#define POLL_US	     200
+#define POLL_US      200
 #define POLL_IDLE_US 1000
 /* Records are taken when there are so many, or after so many polls. */
 #define TAKE_MIN   256u
@@ -43,7 +43,7 @@ struct args {
 	const char *ram, *image, *output;
 	uint64_t base;
 	bool has_base;
-	long follow;	/* a process, or 0 */
+	long follow;    /* a process, or 0 */
 	double seconds; /* or 0 */
 };
 
@@ -55,7 +55,7 @@ struct whole {
 
 struct core {
 	struct ring ring;
-	uint64_t seen;	 /* so many records were there at the last poll */
+	uint64_t seen;   /* so many records were there at the last poll */
 	unsigned waited; /* polls since something was read */
 };
 
@@ -63,12 +63,12 @@ struct capture {
 	struct args args;
 	struct whole ram, image;
 	const struct kz_cfg *cfg; /* in the image */
-	uint64_t ram_base;	  /* physical address of the file's first byte */
+	uint64_t ram_base;        /* physical address of the file's first byte */
 	const struct kz_trace_mem *mem;
 	struct core core[KZ_TRACE_CORES];
 	uint32_t cores;
-	uint64_t process;  /* when the followed one was started; 0: it was not there */
-	bool reset;		  /* a ring has begun anew */
+	uint64_t process; /* when the followed one was started; 0: it was not there */
+	bool reset;       /* a ring has begun anew */
 	FILE *out;
 	struct kz_trace_record part[KZ_TRACE_CHUNK_RECORDS];
 };
@@ -192,8 +192,8 @@ static bool ram_open(struct capture *c)
 	if ((c->mem == NULL) || ((c->ram_base % KZ_PAGE_SIZE) != 0)) {
 		return wrong("%s: it has RAM from 0x%" PRIx64 " to 0x%" PRIx64
 			     ", but the trace of %s is at 0x%" PRIx64,
-			     c->args.ram, c->ram_base, c->ram_base + c->ram.size - 1,
-			     c->args.image, m->trace_pa);
+			     c->args.ram, c->ram_base, c->ram_base + c->ram.size - 1, c->args.image,
+			     m->trace_pa);
 	}
 	return true;
 }
@@ -220,8 +220,8 @@ static bool rings_open(struct capture *c)
 	if ((mem->core_count != m->cpu_count) || (mem->chunks != m->trace_chunks) ||
 	    (mem->mode != m->trace_mode) || (mem->hz == 0)) {
 		return wrong("%s: the trace is not that of %s: %u cores, %u chunks, not %u and %u",
-			     c->args.ram, c->args.image, mem->core_count, mem->chunks,
-			     m->cpu_count, m->trace_chunks);
+			     c->args.ram, c->args.image, mem->core_count, mem->chunks, m->cpu_count,
+			     m->trace_chunks);
 	}
 	c->cores = m->cpu_count;
 	for (uint32_t i = 0; i < c->cores; i++) {
@@ -482,8 +482,7 @@ static const char *option_take(struct args *a, int opt)
 		return NULL;
 	default:
 		a->seconds = strtod(optarg, &end);
-		return ((end != optarg) && (*end == '\0') && (a->seconds > 0) &&
-			(a->seconds < 1e9))
+		return ((end != optarg) && (*end == '\0') && (a->seconds > 0) && (a->seconds < 1e9))
 			       ? NULL
 			       : "--seconds is a time, not ";
 	}
@@ -525,7 +524,8 @@ static int args_read(struct args *a, int argc, char **argv)
 	}
 	a->ram = argv[optind];
 	if ((a->image == NULL) || (a->output == NULL)) {
-		return usage((a->image == NULL) ? "-i IMAGE is missing" : "-o FILE is missing", "") +
+		return usage((a->image == NULL) ? "-i IMAGE is missing" : "-o FILE is missing",
+			     "") +
 		       1;
 	}
 	if ((a->follow != 0) && (a->seconds > 0)) {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define RECORDS	 KZ_TRACE_CHUNK_RECORDS
+#define RECORDS  KZ_TRACE_CHUNK_RECORDS
 #define DISTANCE (2 * KZ_TRACE_CHUNK) /* of chunks, in the hypervisor's addresses */
 
 void ring_init(struct ring *r, const struct kz_trace_head *head,
@@ -93,15 +93,28 @@ uint64_t ring_read(struct ring *r, uint64_t count, struct kz_trace_record *out, 
 
 bool ring_read_newest(struct ring *r, struct kz_trace_record *out, uint64_t *index)
 {
-	uint64_t count, last;
+	const struct kz_trace_record *place;
+	uint64_t count, times, last;
+	struct kz_trace_record again;
 
-	r->dropped = __atomic_load_n(&r->head->dropped, __ATOMIC_ACQUIRE);
-	if ((r->dropped == 0) || !ring_count(r, &count) || (count == 0)) {
+	if (!ring_count(r, &count) || (count == 0)) {
 		return false;
 	}
 	last = (count - 1) / RECORDS * RECORDS + RECORDS - 1;
-	*out = r->record[last % r->capacity];
-	*index = last + r->dropped;
+	place = &r->record[last % r->capacity];
+	do { /* until no record falls between the two copies */
+		times = __atomic_load_n(&r->head->dropped, __ATOMIC_ACQUIRE);
+		*out = *place;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		again = *(const volatile struct kz_trace_record *)place;
+	} while ((memcmp(out, &again, sizeof(again)) != 0) ||
+		 (times != __atomic_load_n(&r->head->dropped, __ATOMIC_ACQUIRE)));
+	*index = last + times - 1;
+	if ((times == 0) || (*index < r->pos)) {
+		return false;
+	}
+	r->dropped = *index - r->pos;
+	r->pos = *index + 1;
 	r->read++;
 	return true;
 }

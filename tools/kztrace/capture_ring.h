@@ -15,11 +15,11 @@ struct ring {
 	const struct kz_trace_record *record; /* `capacity` of them */
 	uint32_t chunks;
 	uint64_t capacity;
-	uint64_t pos;		/* index of the next record to read */
-	uint64_t read, lost;	/* so many so far; lost: overwritten before they could be read */
-	uint64_t older;		/* overwritten before the first look */
-	uint64_t dropped;	/* what the ring did not keep, since it has stopped */
-	bool damaged;		/* its head made no sense when last seen */
+	uint64_t pos;        /* index of the next record to read */
+	uint64_t read, lost; /* so many so far; lost: overwritten before they could be read */
+	uint64_t older;      /* overwritten before the first look */
+	uint64_t dropped;    /* what the ring did not keep, since it has stopped */
+	bool damaged;        /* its head made no sense when last seen */
 };
 
 /* ring_init - a ring of so many chunks; nothing is read from it yet. */
@@ -43,8 +43,9 @@ void ring_begin(struct ring *r);
 uint64_t ring_read(struct ring *r, uint64_t count, struct kz_trace_record *out, uint64_t *index);
 
 /*
- * ring_read_newest - the newest record of a ring that has stopped and dropped some, when all
- * before it have been read. Its index leaves a gap: what was dropped. False: there is none.
+ * ring_read_newest - the newest record of a ring that has stopped, when all before it have been
+ * read: it is in the ring's last place, over those between, which were dropped. False: there is
+ * none that was not read.
  */
 bool ring_read_newest(struct ring *r, struct kz_trace_record *out, uint64_t *index);
 
