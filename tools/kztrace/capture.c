@@ -534,6 +534,13 @@ static int args_read(struct args *a, int argc, char **argv)
 	return 0;
 }
 
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return (lstat(path, &st) == 0) && S_ISREG(st.st_mode);
+}
+
 static bool capture_run(struct capture *c)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -554,8 +561,8 @@ static bool capture_run(struct capture *c)
 	ok = rings_follow(c);
 	if (ok) {
 		ok = summary(c);
-	} else {
-		unlink(c->args.output);
+	} else if ((ftello(c->out) == 0) && is_file(c->args.output)) {
+		unlink(c->args.output); /* nothing is in it */
 	}
 	if (fclose(c->out) != 0) {
 		ok = wrong("%s: %s", c->args.output, strerror(errno));
