@@ -152,7 +152,8 @@ links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
 # And flags of its own: /* flags: -O2 -fno-sanitize=all */
 flags = $(shell sed -n 's,^/\* flags: \(.*\) \*/$$,\1,p' $(1))
 
-TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h)
+TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h \
+	tools/kztrace/*.h)
 
 define test_rule
 $(2): $(1) Makefile $$(call links,$(1)) $(TEST_HEADERS)

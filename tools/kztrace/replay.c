@@ -44,7 +44,7 @@ struct replay_shares core_shares(const struct rcore *c, uint64_t at)
 static void core_set(struct replay *r, struct rcore *c, uint64_t at, const struct replay_span *to)
 {
 	uint64_t t = max_u64(at, c->since);
-	bool ends = (to->what == REPLAY_GUEST) || (to->what == REPLAY_SLEEP) ||
+	bool ends = to->quick || (to->what == REPLAY_GUEST) || (to->what == REPLAY_SLEEP) ||
 		    ((to->what == REPLAY_HYP) && (to->class == REPLAY_WAKE));
 	struct replay_span s = { c->since,	t,	c->id,	c->what, c->vcpu, c->class, c->arg,
 				 c->whole && ends, to->quick };
