@@ -15,6 +15,8 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{ "timeline", timeline_main, "FILE -o x.svg [--from T] [--to T] [--width PIXELS]",
+	  "draw who had each core, and when; T is from the trace's begin: 2.5ms, 100us, 1s" },
 	{ NULL, NULL, NULL, NULL },
 };
 
