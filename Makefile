@@ -80,7 +80,7 @@ BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
-.PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
+.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test fuzzers fuzz \
 	list-host-tests list-fuzzers size style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -205,6 +205,9 @@ host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 
 kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 	$(PYTEST) tests/kzc
+
+kztrace-test: $(KZTRACE) ## kztrace: what its commands say of traces that were made up
+	$(PYTEST) tests/kztrace
 
 qemu-test: images $(MASKED) ## the real image under QEMU
 	$(PYTEST) tests/qemu
