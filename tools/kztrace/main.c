@@ -17,6 +17,8 @@ struct command {
 static const struct command commands[] = {
 	{ "report", report_main, "FILE [--misses N]",
 	  "who had the cores, jobs, misses and who ran instead, exits, interrupts" },
+	{ "timeline", timeline_main, "FILE -o x.svg [--from T] [--to T] [--width PIXELS]",
+	  "draw who had each core, and when; T is from the trace's begin: 2.5ms, 100us, 1s" },
 	{ NULL, NULL, NULL, NULL },
 };
 
