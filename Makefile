@@ -81,7 +81,7 @@ BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
-.PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
+.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test fuzzers fuzz \
 	list-host-tests list-fuzzers size style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -142,7 +142,8 @@ $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
 
 $(KZTRACE): $(KZTRACE_OBJ)
-	$(CC_HOST) -o $@ $^ -lm
+	$(CC_HOST) -o $@ $^ -lm -lm
+$(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
 $(MASKED): tools/masked/masked.c Makefile
 	@mkdir -p $(@D)
@@ -153,7 +154,8 @@ links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
 # And flags of its own: /* flags: -O2 -fno-sanitize=all */
 flags = $(shell sed -n 's,^/\* flags: \(.*\) \*/$$,\1,p' $(1))
 
-TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h)
+TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h \
+	tools/kztrace/*.h)
 
 define test_rule
 $(2): $(1) Makefile $$(call links,$(1)) $(TEST_HEADERS)
@@ -205,6 +207,9 @@ host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 
 kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 	$(PYTEST) tests/kzc
+
+kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
+	$(PYTEST) tests/kztrace
 
 qemu-test: images $(MASKED) ## the real image under QEMU
 	$(PYTEST) tests/qemu

@@ -125,7 +125,7 @@ int trace_vm_find(const struct trace *t, const char *name);
 uint64_t trace_ns(const struct trace *t, uint64_t ticks);
 
 /* trace_time - a time that is long enough for what it says: "812 ns", "13.250 us". A static buffer
- * of four in turn. */
+ * of eight in turn. */
 const char *trace_time(uint64_t ns);
 
 #endif

@@ -18,6 +18,10 @@ static const struct command commands[] = {
 	{ "capture", capture_main,
 	  "RAM -i IMAGE -o FILE [--base ADDRESS] [--follow PID | --seconds N]",
 	  "read the rings of a machine whose RAM is a file: now, or until QEMU ends" },
+	{ "report", report_main, "FILE [--misses N]",
+	  "who had the cores, jobs, misses and who ran instead, exits, interrupts" },
+	{ "timeline", timeline_main, "FILE -o x.svg [--from T] [--to T] [--width PIXELS]",
+	  "draw who had each core, and when; T is from the trace's begin: 2.5ms, 100us, 1s" },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -39,8 +43,8 @@ static void help(const struct command *only)
 			printf("  kztrace %s %s\n      %s\n", c->name, c->usage, c->help);
 		}
 	}
-	puts("\nExit code: 0, 1 for what is wrong with what was read or could not be written, 2 for\n"
-	     "wrong use. What the words of a report mean is explained in docs/trace.md.");
+	puts("\nExit code: 0, 1 for what is wrong with what was read or written, 2 for wrong use.\n"
+	     "What the words of a report mean is explained in docs/trace.md.");
 }
 
 int command_usage(const char *name)

@@ -66,9 +66,9 @@ const char *trace_time(uint64_t ns)
 		uint64_t unit;
 		const char *name;
 	} units[] = { { 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" } };
-	static char text[4][32];
+	static char text[8][32];
 	static unsigned turn;
-	char *s = text[turn++ % 4];
+	char *s = text[turn++ % 8];
 
 	for (unsigned i = 0; i < 3; i++) {
 		if (ns >= units[i].unit) {

@@ -44,7 +44,7 @@ struct replay_shares core_shares(const struct rcore *c, uint64_t at)
 static void core_set(struct replay *r, struct rcore *c, uint64_t at, const struct replay_span *to)
 {
 	uint64_t t = max_u64(at, c->since);
-	bool ends = (to->what == REPLAY_GUEST) || (to->what == REPLAY_SLEEP) ||
+	bool ends = to->quick || (to->what == REPLAY_GUEST) || (to->what == REPLAY_SLEEP) ||
 		    ((to->what == REPLAY_HYP) && (to->class == REPLAY_WAKE));
 	struct replay_span s = { c->since,	t,	c->id,	c->what, c->vcpu, c->class, c->arg,
 				 c->whole && ends, to->quick };
@@ -146,12 +146,17 @@ static void vcpu_ready(struct replay *r, struct rvcpu *v, uint64_t at, bool inte
 	}
 }
 
-/* v's guest executes from `at` on; the exit before that began at `exit`. */
-static void vcpu_run(struct replay *r, struct rvcpu *v, uint64_t at, uint64_t exit)
+/* v is about to execute: if it waited, it is ready since the exit before that, as trace.h says. */
+static void vcpu_imply(struct replay *r, struct rvcpu *v, uint64_t at)
 {
 	if ((v->state != REPLAY_V_UNKNOWN) && !vcpu_has_core(v)) {
-		vcpu_ready(r, v, exit, true); /* as trace.h says; nothing if it is already */
+		vcpu_ready(r, v, (v->core->what == REPLAY_HYP) ? v->core->since : at, true);
 	}
+}
+
+/* v's guest executes from `at` on. */
+static void vcpu_run(struct replay *r, struct rvcpu *v, uint64_t at)
+{
 	vcpu_set(r, v, at, REPLAY_V_RUNNING);
 	if (v->has_job && !v->job.has_start) {
 		v->job.has_start = true;
@@ -206,14 +211,14 @@ static struct rvcpu *vcpu_of(struct replay *r, uint8_t id, const struct rcore *c
 static const char *on_run(struct replay *r, struct rcore *c, const struct kz_trace_record *rec)
 {
 	struct rvcpu *v = vcpu_of(r, rec->vcpu, c);
-	uint64_t exit = (c->what == REPLAY_HYP) ? c->since : rec->time;
 
 	if (v == NULL) {
 		return "a RUN of a vCPU that is not of this core";
 	}
+	vcpu_imply(r, v, rec->time);
 	core_guest(r, c, rec->time, v->id, false);
 	core_taken(r, c, c->since, v, REPLAY_V_READY);
-	vcpu_run(r, v, c->since, exit);
+	vcpu_run(r, v, c->since);
 	return NULL;
 }
 
@@ -222,7 +227,9 @@ static const char *on_state(struct replay *r, struct rcore *c, const struct kz_t
 {
 	struct rvcpu *v = vcpu_of(r, rec->vcpu, c);
 
-	if ((rec->arg > 2) || ((v == NULL) && ((rec->vcpu != KZ_TRACE_NOBODY) || (rec->arg == 0)))) {
+	bool nobody = (rec->vcpu == KZ_TRACE_NOBODY) && (rec->arg != 0);
+
+	if ((rec->arg > 2) || ((v == NULL) && !nobody)) {
 		return "a STATE of a vCPU that is not of this core";
 	}
 	if (c->what != REPLAY_UNKNOWN) {
@@ -231,7 +238,7 @@ static const char *on_state(struct replay *r, struct rcore *c, const struct kz_t
 	c->guest = rec->vcpu;
 	if (rec->arg == 0) {
 		core_guest(r, c, rec->time, v->id, false);
-		vcpu_run(r, v, c->since, c->since);
+		vcpu_run(r, v, c->since);
 	} else if (rec->arg == 1) {
 		core_hyp(r, c, rec->time, rec->vcpu, REPLAY_OTHER, 0);
 	} else {
@@ -287,10 +294,9 @@ static const char *on_quick(struct replay *r, struct rcore *c, const struct kz_t
 	if (v == NULL) {
 		core_plain(r, c, end, REPLAY_UNKNOWN, true); /* who goes on is not known */
 	} else {
-		uint64_t exit = c->since;
-
+		vcpu_imply(r, v, end);
 		core_guest(r, c, end, v->id, true);
-		vcpu_run(r, v, c->since, exit);
+		vcpu_run(r, v, c->since);
 	}
 	return NULL;
 }
@@ -396,6 +402,8 @@ static void tell(struct replay *r, const struct trace_item *item, uint64_t from,
 		e.vcpu = KZ_TRACE_NOBODY;
 		e.arg = 0;
 		e.value = 0;
+	} else if (rec->type == KZ_TRACE_PANIC) {
+		e.vcpu = KZ_TRACE_NOBODY;
 	} else if (rec->type == KZ_TRACE_RELEASE) {
 		e.due = rec->time + (uint64_t)rec->value * 64;
 	}

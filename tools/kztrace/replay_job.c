@@ -94,10 +94,13 @@ void job_open(struct rvcpu *v, uint64_t at, bool released)
 
 void job_release(struct replay *r, struct rvcpu *v, uint64_t at, uint64_t due)
 {
+	const struct rcore *c = v->core;
+	bool same = (c->what == REPLAY_HYP) && (v->job.release >= c->since); /* exit */
+
 	v->has_server = true;
 	v->has_due = true;
 	v->due = due;
-	if (v->has_job && !v->job.released && !v->job.has_start) {
+	if (v->has_job && !v->job.released && !v->job.has_start && same) {
 		v->job.released = true;
 		v->job.release = at;
 		v->job.has_due = true;
