@@ -21,6 +21,7 @@
 #include <kizami/trace.h>
 
 #include "blob.h"
+#include "capture_process.h"
 #include "capture_ring.h"
 #include "commands.h"
 #include "file.h"
@@ -32,7 +33,7 @@
 /* Rings are looked at so often: while they fill up quickly, normally, and when nothing happens. */
 #define POLL_FAST_US 50
 #define POLL_US      200
-#define POLL_IDLE_US 1000
+#define POLL_IDLE_US 500
 /* Records are taken when there are so many, or after so many polls. */
 #define TAKE_MIN   256u
 #define TAKE_POLLS 50u
@@ -267,32 +268,6 @@ static bool core_take(struct capture *c, struct core *core, uint64_t count)
 
 /* ---- The machine ---- */
 
-/* When that process was started, in the kernel's ticks; 0: it is not there, or has ended. */
-static uint64_t process_start(long pid)
-{
-	char path[64], text[1024];
-	const char *at;
-	size_t len;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	f = fopen(path, "r");
-	if (f == NULL) {
-		return 0;
-	}
-	len = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[len] = '\0';
-	at = strrchr(text, ')'); /* behind the name: state is field 3, the start 22 */
-	if ((at == NULL) || (at[1] == '\0') || (strchr("ZX", at[2]) != NULL)) {
-		return 0;
-	}
-	for (unsigned field = 2; (field < 22) && (at != NULL); field++) {
-		at = strchr(at + 1, ' ');
-	}
-	return (at == NULL) ? 0 : strtoull(at, NULL, 10);
-}
-
 static double now_s(void)
 {
 	struct timespec ts;
@@ -438,6 +413,10 @@ static bool summary(struct capture *c)
 		printf("; the trace had stopped: %" PRIu64 " later ones were not kept", dropped);
 	}
 	fputs(c->reset ? "; the machine was reset\n" : "\n", stdout);
+	if (lost != 0) {
+		puts("The rings came round before they could be read: trace { size = 512K } in the "
+		     "configuration\nmakes them larger.");
+	}
 	return ok;
 }
 
@@ -557,6 +536,7 @@ static bool capture_run(struct capture *c)
 	told_to_end = 0;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	process_hurry();
 	c->process = (c->args.follow == 0) ? 0 : process_start(c->args.follow);
 	ok = rings_follow(c);
 	if (ok) {
