@@ -69,6 +69,8 @@ GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir 
 # ---- The host: kzc and the tests -------------------------------------------------------------
 KZC := $(B)/host/kzc
 KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c hv/blob_text.c)
+KZTRACE := $(B)/host/kztrace
+KZTRACE_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kztrace/*.c) hv/blob.c hv/blob_text.c)
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
@@ -79,12 +81,12 @@ BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
-.PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
+.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test fuzzers fuzz \
 	list-host-tests list-fuzzers size style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(MASKED) guests ## build the hypervisor, kzc and the guests (the default)
+all: $(HV) $(KZC) $(KZTRACE) $(MASKED) guests ## build the hypervisor, kzc, kztrace, the guests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -138,10 +140,14 @@ $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(eval $(call guest_rule,$(s))))
 
 $(B)/host/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -Ihv -Itools/kzc $(DEP) -c -o $@ $<
+	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -iquote hv -Itools/kzc $(DEP) -c -o $@ $<
 
 $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
+
+$(KZTRACE): $(KZTRACE_OBJ)
+	$(CC_HOST) -o $@ $^ -lm -lm
+$(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
 $(MASKED): tools/masked/masked.c Makefile
 	@mkdir -p $(@D)
@@ -152,7 +158,8 @@ links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
 # And flags of its own: /* flags: -O2 -fno-sanitize=all */
 flags = $(shell sed -n 's,^/\* flags: \(.*\) \*/$$,\1,p' $(1))
 
-TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h)
+TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h \
+	tools/kztrace/*.h)
 
 define test_rule
 $(2): $(1) Makefile $$(call links,$(1)) $(TEST_HEADERS)
@@ -204,6 +211,9 @@ host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 
 kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 	$(PYTEST) tests/kzc
+
+kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
+	$(PYTEST) tests/kztrace
 
 qemu-test: images $(MASKED) ## the real image under QEMU
 	$(PYTEST) tests/qemu
