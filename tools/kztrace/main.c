@@ -22,6 +22,8 @@ static const struct command commands[] = {
 	  "who had the cores, jobs, misses and who ran instead, exits, interrupts" },
 	{ "timeline", timeline_main, "FILE -o x.svg [--from T] [--to T] [--width PIXELS]",
 	  "draw who had each core, and when; T is from the trace's begin: 2.5ms, 100us, 1s" },
+	{ "hist", hist_main, "FILE -o x.svg [--vm NAME]",
+	  "draw how long jobs took, and how soon they began" },
 	{ NULL, NULL, NULL, NULL },
 };
 
