@@ -265,7 +265,8 @@ def test_no_text_over_another(tmp_path, width):
     """Of the usual picture, and of the widest names there can be."""
     trace, _, _ = MACHINE
     assert check_texts(draw(tmp_path, trace, "--width", str(width))) > 40
-    vms = [views.Vm(f"mwmwmwmwmwmwm-{i}", (0, 1), views.SRT, 999999, 1234567) for i in range(8)]
+    soft = (999999, 1234567, 1234567)
+    vms = [views.Vm(f"mwmwmwmwmwmwm-{i}", (0, 1), views.SRT, soft) for i in range(8)]
     wide = views.Trace(vms, 2)
     for n in range(2):
         core = views.Core(wide, n, 10**15)
@@ -280,7 +281,7 @@ def test_no_text_over_another(tmp_path, width):
 
 def dense(exits, period=3000):
     """One core whose guest exits every few microseconds, released and interrupted as often."""
-    trace = views.Trace([views.Vm("busy", (0,), views.SRT, 1000000, 10000000)], 1)
+    trace = views.Trace([views.Vm("busy", (0,), views.SRT, (10**6, 10**7, 10**7))], 1)
     core = views.Core(trace, 0, 10**6)
     core.entered = core.now
     core.leave(0, 500)
@@ -342,7 +343,7 @@ def test_title_and_legend(tmp_path):
     trace, _, _ = MACHINE
     words = draw(tmp_path, trace, "--from", "10ms", "--to", "20ms").words()
     assert "t.kzt" in words
-    assert "Board synthetic, 4 cores. From 10 ms to 20 ms, of 99.9501 ms in the trace." in words
+    assert "Board board, 4 cores. From 10 ms to 20 ms, of 99.9501 ms in the trace." in words
     for line in ("linux/0", "linux/1", "SRT  4 ms in 20 ms", "HRT", "NRT  weight 100", "Core 3",
                  "executes (colour: its VM)", "deadline missed", "hypervisor"):
         assert line in words

@@ -10,11 +10,6 @@
 #include "out.h"
 #include "when.h"
 
-static const char usage[] =
-	"Usage: kztrace timeline FILE -o x.svg [--from T] [--to T] [--width PIXELS]\n"
-	"Draws who had each core, and when. T: a time from the trace's begin, such as 2.5ms,\n"
-	"100us or 1.25 (seconds).\n";
-
 struct options {
 	const char *file, *output;
 	uint64_t from_ns, to_ns; /* UINT64_MAX: the end */
@@ -175,8 +170,8 @@ static bool read_all(struct timeline *tl)
 
 static int usage_error(const char *what, const char *value)
 {
-	fprintf(stderr, "kztrace: timeline: %s%s\n%s", what, value, usage);
-	return EXIT_USAGE;
+	fprintf(stderr, "kztrace: timeline: %s%s\n", what, value);
+	return command_usage("timeline");
 }
 
 static int parse_width(const char *text, unsigned *width)
@@ -210,15 +205,14 @@ static int parse(int argc, char **argv, struct options *o)
 		if (c == 'o') {
 			o->output = optarg;
 		} else if (c == 'h') {
-			fputs(usage, stdout);
-			exit(EXIT_SUCCESS);
+			exit(command_help("timeline"));
 		} else if (((c == 'f') && !when_parse(optarg, &o->from_ns)) ||
 			   ((c == 't') && !when_parse(optarg, &o->to_ns))) {
 			return usage_error("not a time: ", optarg);
 		} else if ((c == 'w') && (parse_width(optarg, &o->width) != EXIT_SUCCESS)) {
 			return EXIT_USAGE;
 		} else if (c == '?') {
-			return usage_error("what is that?", "");
+			return command_usage("timeline");
 		}
 	}
 	if (optind + 1 != argc) {
