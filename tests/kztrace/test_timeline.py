@@ -353,9 +353,9 @@ WRONG = {
     "no output": (["t.kzt"], 2, "no -o"),
     "no file": (["-o", "x.svg"], 2, "no FILE"),
     "two files": (["t.kzt", "t.kzt", "-o", "x.svg"], 2, "more than one FILE"),
-    "from": (["t.kzt", "-o", "x.svg", "--from", "soon"], 2, "not a time: soon"),
-    "unit": (["t.kzt", "-o", "x.svg", "--to", "5m"], 2, "not a time: 5m"),
-    "negative": (["t.kzt", "-o", "x.svg", "--from", "-1ms"], 2, "not a time: -1ms"),
+    "from": (["t.kzt", "-o", "x.svg", "--from", "soon"], 2, "100us or 1s: soon"),
+    "unit": (["t.kzt", "-o", "x.svg", "--to", "5m"], 2, "not a time, such as"),
+    "negative": (["t.kzt", "-o", "x.svg", "--from", "-1ms"], 2, "or 1s: -1ms"),
     "empty": (["t.kzt", "-o", "x.svg", "--from", "2ms", "--to", "2ms"], 2, "--to is not behind"),
     "behind": (["t.kzt", "-o", "x.svg", "--from", "1s"], 2, "ends 99.9501 ms behind its begin"),
     "width": (["t.kzt", "-o", "x.svg", "--width", "12"], 2, "--width is 640 to 4000 pixels, not"),
@@ -379,6 +379,17 @@ def test_wrong(tmp_path, name):
     assert message in done.stderr
     assert (tmp_path / "x.svg").read_text() == "was here"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.kzt", "x.svg"]
+
+
+def test_one_record(tmp_path):
+    """There is nothing to draw when no time passes."""
+    trace = views.Trace([views.Vm("a", (0,))], 1)
+    trace.add(0, 1000, views.RUN, 0)
+    (tmp_path / "t.kzt").write_bytes(trace.pack())
+    done = kztrace("timeline", "t.kzt", "-o", "t.svg", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "t.kzt: nothing to draw" in done.stderr
+    assert not (tmp_path / "t.svg").exists()
 
 
 def test_truncated(tmp_path):

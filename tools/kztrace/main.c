@@ -19,6 +19,8 @@ static const struct command commands[] = {
 	  "who had the cores, jobs, misses and who ran instead, exits, interrupts" },
 	{ "timeline", timeline_main, "FILE -o x.svg [--from T] [--to T] [--width PIXELS]",
 	  "draw who had each core, and when; T is from the trace's begin: 2.5ms, 100us, 1s" },
+	{ "json", json_main, "FILE [-o x.json] [--from T] [--to T]",
+	  "write it in the Trace Event Format, for the Perfetto UI" },
 	{ "ctf", ctf_main, "FILE DIR",
 	  "write it in the Common Trace Format 1.8, for babeltrace2; DIR is new or empty" },
 	{ NULL, NULL, NULL, NULL },
