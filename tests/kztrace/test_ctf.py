@@ -270,6 +270,15 @@ def test_directory(tmp_path, name):
     assert {p.name for p in tmp_path.iterdir()} - {"t.kzt", "empty"} == {name} - {"empty", "empty/"}
 
 
+def test_output_fails(tmp_path):
+    """Half way through: a message, and nothing of it is left."""
+    (tmp_path / "t.kzt").write_bytes(anything(5, 3000).pack())
+    done = kztrace("ctf", "t.kzt", "new", cwd=tmp_path, preexec_fn=views.small_files)
+    assert done.returncode == 1
+    assert ": File too large" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["t.kzt"]
+
+
 def test_truncated(tmp_path):
     """What is complete is there; the exit code tells."""
     trace = anything(3, 100)

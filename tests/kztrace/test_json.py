@@ -294,6 +294,15 @@ def test_one_record(tmp_path):
     assert [e["name"] for e in threads["a events"]] == ["release"]
 
 
+def test_output_fails(tmp_path):
+    """Half way through: a message, and nothing of it is left."""
+    (tmp_path / "t.kzt").write_bytes(MACHINE[0].pack())
+    done = kztrace("json", "t.kzt", "-o", "t.json", cwd=tmp_path, preexec_fn=views.small_files)
+    assert done.returncode == 1
+    assert ": File too large" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["t.kzt"]
+
+
 def test_truncated(tmp_path):
     """Valid JSON of what is complete; the exit code tells."""
     (tmp_path / "t.kzt").write_bytes(MACHINE[0].pack()[:-1000])

@@ -392,6 +392,15 @@ def test_one_record(tmp_path):
     assert not (tmp_path / "t.svg").exists()
 
 
+def test_output_fails(tmp_path):
+    """Half way through: a message, and nothing of it is left."""
+    (tmp_path / "t.kzt").write_bytes(MACHINE[0].pack())
+    done = kztrace("timeline", "t.kzt", "-o", "t.svg", cwd=tmp_path, preexec_fn=views.small_files)
+    assert done.returncode == 1
+    assert ": File too large" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["t.kzt"]
+
+
 def test_truncated(tmp_path):
     """The picture has what is there; the exit code tells."""
     data = MACHINE[0].pack()

@@ -2,6 +2,7 @@
 """Traces made here, with what they mean known beforehand: a machine with a simple scheduler."""
 
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -277,3 +278,8 @@ def kztrace(*args, **kwargs):
     """Run kztrace; what it printed is text."""
     return subprocess.run([KZTRACE, *map(str, args)], capture_output=True, text=True, timeout=300,
                           check=False, **kwargs)
+
+
+def small_files():
+    """For preexec_fn: no file becomes larger than 20000 bytes, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))

@@ -46,6 +46,7 @@ static void temps_add(char *path)
 		for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
 			(void)sigaction(asked[i], &action, NULL);
 		}
+		(void)signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of the write */
 	}
 	for (unsigned i = 0; i < TEMPS_MAX; i++) {
 		if (temps[i] == NULL) {
@@ -236,12 +237,17 @@ int out_dir_close(struct out_dir *dir, bool ok)
 		err = complain(dir->name);
 		ok = false;
 	}
-	if (ok) {
-		for (unsigned i = 0; i < TEMPS_MAX; i++) {
-			temps[i] = NULL;
+	for (unsigned i = TEMPS_MAX; i > 0; i--) { /* files before their directory */
+		char *path = temps[i - 1];
+
+		temps[i - 1] = NULL;
+		if (!ok && (path != NULL) && (unlink(path) != 0)) {
+			(void)rmdir(path);
+		}
+		if (path != dir->temp) {
+			free(path);
 		}
 	}
-	temps_remove();
 	free(dir->name);
 	free(dir->temp);
 	return err;

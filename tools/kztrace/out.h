@@ -2,7 +2,7 @@
 /*
  * Output that is there whole or not at all: written under a temporary name beside its own, and
  * renamed at the end. A program that ends otherwise, by exit() or a signal that asks for it,
- * removes what is unfinished.
+ * removes what is unfinished. One directory or some files at a time, not both.
  */
 #ifndef KZTRACE_OUT_H
 #define KZTRACE_OUT_H
