@@ -41,6 +41,7 @@ struct ctf {
 	struct trace trace;
 	struct out_dir dir;
 	struct stream *stream[KZ_TRACE_CORES];
+	bool failed; /* a write */
 };
 
 /* ---- Packets ---- */
@@ -69,7 +70,7 @@ static void put64(struct stream *s, uint64_t value)
 }
 
 /* The packet, if anything is in it; its head is complete only now. */
-static void packet_end(struct stream *s)
+static void packet_end(struct ctf *ctf, struct stream *s)
 {
 	size_t size = s->size;
 
@@ -86,7 +87,7 @@ static void packet_end(struct stream *s)
 	put64(s, s->packets++);
 	put64(s, s->discarded);
 	put32(s, s->core);
-	(void)fwrite(s->bytes, 1, size, s->file);
+	ctf->failed = !out_dir_write(&ctf->dir, s->file, s->bytes, size) || ctf->failed;
 	s->size = PACKET_HEAD;
 }
 
@@ -191,7 +192,7 @@ static void put_event(struct ctf *ctf, struct stream *s, const struct trace_item
 		return;
 	}
 	if (s->size + EVENT_MAX > PACKET_SIZE) {
-		packet_end(s);
+		packet_end(ctf, s);
 	}
 	if (s->size == PACKET_HEAD) {
 		s->begin = rec->time;
@@ -207,7 +208,7 @@ static void put_event(struct ctf *ctf, struct stream *s, const struct trace_item
 	if (s->gap) {
 		/* Readers take it that events were lost before a packet's end: be exact. */
 		s->gap = false;
-		packet_end(s);
+		packet_end(ctf, s);
 	}
 }
 
@@ -230,7 +231,7 @@ static void take(struct ctf *ctf, const struct trace_item *item)
 
 	if (item->lost > 0) {
 		drain(ctf, s, 0);
-		packet_end(s);
+		packet_end(ctf, s);
 		s->discarded += item->lost;
 		s->guest = KZ_TRACE_NOBODY;
 		s->gap = true;
@@ -283,7 +284,7 @@ static bool streams_close(struct ctf *ctf)
 
 		if ((s != NULL) && (s->file != NULL)) {
 			drain(ctf, s, 0);
-			packet_end(s);
+			packet_end(ctf, s);
 			ok = (out_dir_end(&ctf->dir, s->file) == 0) && ok;
 		}
 		free(s);
@@ -307,10 +308,10 @@ static bool convert(struct ctf *ctf)
 	struct trace_item item;
 	bool ok = put_metadata(ctf) && streams_open(ctf);
 
-	while (ok && trace_next(&ctf->trace, &item)) {
+	while (ok && !ctf->failed && trace_next(&ctf->trace, &item)) {
 		take(ctf, &item);
 	}
-	return streams_close(ctf) && ok && !ctf->trace.failed;
+	return streams_close(ctf) && ok && !ctf->failed && !ctf->trace.failed;
 }
 
 int ctf_main(int argc, char **argv)

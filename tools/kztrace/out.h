@@ -19,6 +19,7 @@ struct out {
 struct out_dir {
 	char *name;
 	char *temp;
+	bool told; /* that a write failed: once is enough */
 };
 
 /*
@@ -35,6 +36,10 @@ int out_dir_open(struct out_dir *dir, const char *name) __attribute__((warn_unus
 
 /* out_dir_file - begin a file of it; NULL when it has said why not. Close it by out_dir_end. */
 FILE *out_dir_file(struct out_dir *dir, const char *name) __attribute__((warn_unused_result));
+
+/* out_dir_write - write to a file of the directory; false: it has said why not. */
+bool out_dir_write(struct out_dir *dir, FILE *file, const void *bytes, size_t size)
+	__attribute__((warn_unused_result));
 
 /* out_dir_end - the end of a file of the directory. */
 int out_dir_end(struct out_dir *dir, FILE *file) __attribute__((warn_unused_result));
