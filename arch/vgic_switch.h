@@ -81,8 +81,8 @@ static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v, bo
 
 /*
  * The private twin `intid` of v, which vgic_switch has brought back, has fired: delivered in the
- * list register that it had, without the exit that its line would cost. Where that is not so simple nothing is
- * done, and its line does it. Own core.
+ * list register that it had, without the exit that its line would cost. Where that is not so
+ * simple nothing is done, and its line does it. Own core.
  */
 static ALWAYS_INLINE void vgic_load_irq(struct vcpu *v, uint32_t intid)
 {

@@ -24,6 +24,10 @@ static const struct command commands[] = {
 	  "draw who had each core, and when; T is from the trace's begin: 2.5ms, 100us, 1s" },
 	{ "hist", hist_main, "FILE -o x.svg [--vm NAME]",
 	  "draw how long jobs took, and how soon they began" },
+	{ "json", json_main, "FILE [-o x.json] [--from T] [--to T]",
+	  "write it in the Trace Event Format, for the Perfetto UI" },
+	{ "ctf", ctf_main, "FILE DIR",
+	  "write it in the Common Trace Format 1.8, for babeltrace2; DIR is new or empty" },
 	{ NULL, NULL, NULL, NULL },
 };
 
