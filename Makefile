@@ -73,17 +73,19 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz
 FUZZ_TIME ?= 60
 # What QEMU's tests count masked instructions with.
 MASKED := $(B)/host/masked.so
+# What `make paths` records ways through the hypervisor with.
+PATHS := $(B)/host/paths.so
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size style fresh clean
+	list-host-tests list-fuzzers size paths style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(MASKED) guests ## build the hypervisor, kzc and the guests (the default)
+all: $(HV) $(KZC) $(MASKED) $(PATHS) guests ## build the hypervisor, kzc and the guests (the default)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -139,6 +141,8 @@ $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
 
 $(MASKED): tools/masked/masked.c Makefile
+$(PATHS): tools/paths/paths.c Makefile
+$(MASKED) $(PATHS):
 	@mkdir -p $(@D)
 	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
 
@@ -200,7 +204,7 @@ host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 	$(PYTEST) tests/kzc
 
-qemu-test: images $(MASKED) ## the real image under QEMU
+qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
 	$(PYTEST) tests/qemu
 
 fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
@@ -208,6 +212,9 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 
 size: $(HV) ## text + rodata + data of the hypervisor against its budget
 	@scripts/size $(SIZE) bench/budget $(HV)
+
+paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
+	bench/paths
 
 style: ## what a script can check of the code style
 	@test ! -e tests/style.py || $(PYTHON) tests/style.py
