@@ -76,17 +76,19 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz
 FUZZ_TIME ?= 60
 # What QEMU's tests count masked instructions with.
 MASKED := $(B)/host/masked.so
+# What `make paths` records ways through the hypervisor with.
+PATHS := $(B)/host/paths.so
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
-.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size style fresh clean
+.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test \
+	fuzzers fuzz list-host-tests list-fuzzers size paths style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(KZTRACE) $(MASKED) guests ## build the hypervisor, kzc, kztrace, the guests
+all: $(HV) $(KZC) $(KZTRACE) $(MASKED) $(PATHS) guests ## build the hypervisor, tools, guests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -146,10 +148,12 @@ $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
 
 $(KZTRACE): $(KZTRACE_OBJ)
-	$(CC_HOST) -o $@ $^ -lm -lm
+	$(CC_HOST) -o $@ $^ -lm
 $(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
 $(MASKED): tools/masked/masked.c Makefile
+$(PATHS): tools/paths/paths.c Makefile
+$(MASKED) $(PATHS):
 	@mkdir -p $(@D)
 	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
 
@@ -215,7 +219,7 @@ kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
 	$(PYTEST) tests/kztrace
 
-qemu-test: images $(MASKED) ## the real image under QEMU
+qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
 	$(PYTEST) tests/qemu
 
 fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
@@ -223,6 +227,9 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 
 size: $(HV) ## text + rodata + data of the hypervisor against its budget
 	@scripts/size $(SIZE) bench/budget $(HV)
+
+paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
+	bench/paths
 
 style: ## what a script can check of the code style
 	@test ! -e tests/style.py || $(PYTHON) tests/style.py
