@@ -222,7 +222,7 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 	isb();
 	tlbi_vmalls12e1();
 	dsb_ish();			/* the invalidation before the guest's first walk */
-	isb();
+	isb();				/* and before what this core has fetched ahead */
 }
 
 void arch_vcpu_park(struct vcpu *v)
