@@ -112,9 +112,9 @@ $(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 
-# Called by trap_sched alone, which has saved these registers, and keeps x19.
+# Called by trap_sched alone, which has saved these registers.
 $(B)/arm64/hv/sched_quick.c.o: CFLAGS_HV += $(if $(filter gcc,$(COMPILER)),$(addprefix -fcall-used-x,\
-	20 21 22 23 24 25 26 27 28))
+	19 20 21 22 23 24 25 26 27 28))
 
 $(HV): $(HV_OBJ) $(HV_LDS)
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)

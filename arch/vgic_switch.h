@@ -13,7 +13,7 @@
 static inline void twins(const struct vcpu *v, uint32_t reg, uint32_t set)
 {
 	if (UNLIKELY(set != 0)) {
-		mmio_write32((gic.v3 ? gic.gicr[v->cpu->id] + GICR_SGI : gic.gicd) + reg, set);
+		mmio_write32(v->arch.vgic.ppis + reg, set);
 	}
 }
 
@@ -89,8 +89,9 @@ static ALWAYS_INLINE void vgic_load_irq(struct vcpu *v, uint32_t intid)
 	const struct vgic_cpu *g = &v->arch.vgic;
 	const struct vgic_bank *b = &g->bank;
 
-	if (LIKELY(((b->held & ~b->latch) >> intid & 1) != 0) &&
-	    LIKELY(vgic_quick_again(v, intid, gic.v3, true, 0))) {
+	if (LIKELY(intid == gic.vtimer && vgic_quick_timer(v, gic.v3)) ||
+	    (((b->held & ~b->latch) >> intid & 1) != 0 &&
+	     vgic_quick_again(v, intid, gic.v3, true, 0))) {
 		twins(v, GICD_ISACTIVER, BIT(intid));
 	}
 }

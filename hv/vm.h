@@ -57,6 +57,7 @@ struct vcpu {
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_HALTING };
 
 struct vm {
+	struct arch_vm arch;		/* first: what is used most */
 	const struct kz_cfg_vm *cfg;
 	uint32_t id;
 	enum vm_state state;		/* atomic read; written under lock */
@@ -71,17 +72,16 @@ struct vm {
 	uint64_t faults;		/* atomic */
 	uint32_t restarts;
 	struct pl011 uart;
-	struct arch_vm arch;
 	struct vcpu vcpu[KZ_VCPUS_MAX];
 };
 
 /* What a core owns. Other cores read id and sched.slot, and write sched.inbox. */
 struct percpu {
 	struct kz_trace_head trace;	/* first: the entry code addresses it */
+	struct sched_core sched;	/* near: what is used most */
+	struct vcpu *vcpu;		/* whose registers the core has, or NULL */
 	struct arch_percpu arch;
 	uint32_t id;			/* index into the blob's machine.mpidr */
-	struct vcpu *vcpu;		/* whose registers the core has, or NULL */
-	struct sched_core sched;
 };
 
 /* The machine, as the blob says it, and its VMs; constant after boot. */

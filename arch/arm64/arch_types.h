@@ -42,12 +42,12 @@ _Static_assert(__builtin_offsetof(struct arch_vcpu, host_sp) == VCPU_HOST_SP, "v
 _Static_assert(__builtin_offsetof(struct arch_vcpu, trace) == VCPU_TRACE, "vectors.S");
 
 struct arch_vm {
+	struct vgic vgic;
 	uint64_t *root;			/* stage-2 level 1 table, */
 	uint32_t root_used;		/* of which so many entries are in use, at most */
 	uint64_t vttbr;			/* VTTBR_EL2 */
 	bool hrt;			/* it owns the CPU interfaces of its cores */
 	struct vgic_frame gicd, gicr;	/* gicr: of all vCPUs; GICv2: vgic_hrt_dir's, or none */
-	struct vgic vgic;
 };
 
 #define ODD_GICV2	BIT(0)

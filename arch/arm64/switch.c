@@ -138,9 +138,10 @@ static NOINLINE struct vcpu *switch_odd(struct vcpu *v, struct vcpu *old)
 	       switch_to(v->cpu, v, old, false);
 }
 
-struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old)
+struct vcpu *vcpu_switch(struct vcpu *v)
 {
 	struct percpu *cpu = v->cpu;
+	struct vcpu *old = cpu->vcpu;
 
 	write_cnthp_cval_el2(cpu->sched.next);	/* NEVER: longer than machines last */
 	if (v == old) {

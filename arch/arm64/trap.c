@@ -60,9 +60,9 @@ static void skip(uint64_t esr)
 	write_elr_el2(read_elr_el2() + ((esr & ESR_IL) != 0 ? 4 : 2));
 }
 
-struct vcpu *sched_exit(struct vcpu *v)
+struct vcpu *sched_exit(void)
 {
-	return sched_next(v->cpu);
+	return sched_next(arch_this_cpu());
 }
 
 struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)

@@ -41,8 +41,8 @@ void fp_load(const uint64_t *from);
 struct vcpu *trap_sched(struct vcpu *v, uint64_t now);
 struct vcpu *trap_job_done(struct vcpu *v, uint64_t now);	/* and it gives way to others */
 /* What they call. */
-struct vcpu *sched_exit(struct vcpu *v);
-struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old);
+struct vcpu *sched_exit(void);
+struct vcpu *vcpu_switch(struct vcpu *v);
 
 /* head.S: called on the way up. */
 uint64_t boot_map(uint64_t image_pa);
