@@ -96,6 +96,11 @@ def check_lane(picture, row, kind, spans, begin, end):
         assert y >= picture.top and y + h <= picture.bottom
         for c in range(max(int(x), 0), min(int(x + w) + 1, columns)):
             drawn[c] += max(0, min(x + w, c + 1) - max(x, c)) * h / height
+    scale = columns / (end - begin)
+    for a, b in spans:
+        c = int((a - begin) * scale)
+        if begin <= a and b <= end and (b - a) * scale < 0.9 and c < columns:
+            assert drawn[c] >= least / height - 0.02, ("not to be seen", row, kind, c)
     for c in range(columns):
         if expected[c] < 1e-9:
             assert drawn[c] <= 0.011, (row, kind, c)

@@ -11,8 +11,11 @@
 #define TL_WIDTH_MIN 640
 #define TL_WIDTH_MAX 4000
 
-/* Pieces in all; and misses, which keep their reasons. Both bound the picture's size. */
-#define TL_PIECES 40000u
+/*
+ * Pieces, for each row, so that cells are narrower than a pixel in all but strange cases; and
+ * misses, which keep their reasons. Both bound the picture's size.
+ */
+#define TL_PIECES 6000u
 #define TL_MISSES 2000u
 
 /* Of rows, in pixels from their top. */

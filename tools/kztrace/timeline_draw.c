@@ -367,9 +367,15 @@ static void put_title(const struct timeline *tl, FILE *out)
 	svg_text(out, MARGIN, 49, "dim", text);
 }
 
+/* Are spans merged that would be apart by a pixel or more? */
+static bool is_coarse(const struct timeline *tl)
+{
+	return (tl->to - tl->from) / tl->plot_w < tl->pieces.cell;
+}
+
 static void put_notes(const struct timeline *tl, FILE *out, unsigned y)
 {
-	char text[256];
+	char text[256], time[WHEN_MAX];
 
 	svg_text(out, MARGIN, y, "dim",
 		 "Spans narrower than a pixel are added up: a column's height is their share of "
@@ -379,6 +385,13 @@ static void put_notes(const struct timeline *tl, FILE *out, unsigned y)
 	if (tl->lost != 0) {
 		snprintf(text, sizeof(text), "%" PRIu64 " records of this range were lost.",
 			 tl->lost);
+		svg_text(out, MARGIN, y + 32, "dim", text);
+		y += 16;
+	}
+	if (is_coarse(tl)) {
+		snprintf(text, sizeof(text),
+			 "There are so many spans that those within %s are one.",
+			 when_exact(time, trace_ns(tl->trace, tl->pieces.cell)));
 		svg_text(out, MARGIN, y + 32, "dim", text);
 		y += 16;
 	}
@@ -425,7 +438,8 @@ void tl_draw(struct timeline *tl, FILE *out)
 	}
 	tl->top = top;
 	tl->bottom = bottom;
-	height = bottom + 80 + ((tl->lost != 0) ? 16 : 0); /* notes, a line of the script's */
+	height = bottom + 80 + ((tl->lost != 0) ? 16 : 0) +
+		 (is_coarse(tl) ? 16 : 0); /* notes, a line of the script's */
 	fprintf(out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
 		"viewBox=\"0 0 %u %u\">\n",
