@@ -160,7 +160,8 @@ static bool read_all(struct timeline *tl)
 	for (unsigned v = 0; v < tl->trace->cfg->vm_count; v++) {
 		rows += blob_vm(tl->trace->cfg, v)->vcpu_count;
 	}
-	pieces_init(&tl->pieces, (size_t)rows * TL_PIECES);
+	pieces_init(&tl->pieces,
+		    (rows * TL_PIECES < TL_PIECES_MAX) ? rows * TL_PIECES : TL_PIECES_MAX);
 	pieces_init(&tl->misses, TL_MISSES);
 	tl->misses.keep_arg = true;
 	tl->job = malloc(2 * TL_MISSES * sizeof(*tl->job));

@@ -133,8 +133,7 @@
 
 	function arrow(x, y, up) {
 		const end = y + data.arrow, tip = up ? y : end, back = up ? y + 6 : end - 6;
-		return `<path class="halo" d="M${num(x)} ${y + 7}L${num(x)} ${end - 7}"/>` +
-			`<path class="arrow" d="M${num(x)} ${y}L${num(x)} ${end}M${num(x)} ${tip}` +
+		return `<path class="arrow" d="M${num(x)} ${y}L${num(x)} ${end}M${num(x)} ${tip}` +
 			`L${num(x - 3)} ${back}L${num(x + 3)} ${back}z"/>`;
 	}
 
@@ -145,8 +144,8 @@
 		let shape;
 		if (kind === IRQ) {
 			const lane = data.ticks[row.vcpu ? 1 : 0];
-			shape = bar("tick", g.x - 0.5, g.count === 1 ? g.x + 0.5 : end, row.y + lane.y,
-				lane.h);
+			shape = bar(g.count === 1 ? "tick" : "several", g.x - 0.5,
+				g.count === 1 ? g.x + 0.5 : end, row.y + lane.y, lane.h);
 		} else if (kind === MISS) {
 			const [a, b] = [num(g.x - 4), num(g.x + 4)];
 			const d = `M${a} ${y}L${b} ${y + 8}M${a} ${y + 8}L${b} ${y}`;
@@ -155,8 +154,8 @@
 		} else if (g.count === 1) {
 			shape = arrow(g.x, y, kind === RELEASE);
 		} else {
-			shape = bar("arrow", g.x - 1, end + 1,
-				kind === RELEASE ? y + 1 : y + data.arrow - 3, 2);
+			shape = bar("several", g.x - 1, end + 1,
+				kind === RELEASE ? y + 1 : y + data.arrow - 1, 2);
 		}
 		return `<g>${say(row, kind, g)}${shape}</g>`;
 	}

@@ -16,11 +16,11 @@
 #define LABEL_GAP 36 /* between two labels of the axis, at least */
 
 /*
- * One for each VM that there can be. Adjacent ones, and all from the hypervisor's and from red,
- * keep apart with each kind of colour blindness too; black arrows are seen on each.
+ * One for each VM that there can be. They keep apart from each other, from the hypervisor's and
+ * from red with each kind of colour blindness too; the lightest come last.
  */
 static const char *const colours[KZ_VMS_MAX] = {
-	"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#a0e080", "#8a4fe0",
+	"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#8a4fe0", "#a0e080", "#f0e442",
 };
 
 static const char style[] =
@@ -41,6 +41,7 @@ static const char style[] =
 	".arrow { stroke: #11151c; stroke-width: 1.2; fill: #11151c }\n"
 	".halo { stroke: #ffffff; stroke-opacity: .75; stroke-width: 3.4; fill: none }\n"
 	".tick { fill: #566070 }\n"
+	".several { fill: #8a94a2 }\n"
 	".miss { stroke: #d00000; stroke-width: 2.2; fill: #d00000 }\n"
 	"</style>\n"
 	"<defs>\n"
@@ -237,8 +238,8 @@ static void put_row(const struct timeline *tl, FILE *out, const struct tl_row *r
 		svg_text(out, MARGIN + 20, row->y + TL_LANE_Y + 20, "dim",
 			 describe(blob_vm(cfg, TRACE_VM(row->vcpu))));
 	}
-	put_spans(tl, out, row);
 	tl_put_marks(tl, out, row);
+	put_spans(tl, out, row);
 	put_share(tl, out, row);
 }
 
