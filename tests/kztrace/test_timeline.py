@@ -226,6 +226,20 @@ def test_why(tmp_path):
         f"{us(had('hv', None))}.")
 
 
+def test_miss_is_at_the_deadline(tmp_path):
+    """However much later the hypervisor sees it."""
+    trace = views.Trace([views.Vm("a", (0,), views.SRT, (10**6, 10**7, 10**7))], 1)
+    trace.add(0, 0, views.RUN, 0)
+    trace.add(0, 64000, views.RELEASE, 0, 0, 1000)
+    trace.add(0, 500000, views.MISS, 0, 0, 0)
+    trace.add(0, 640000, views.DONE, 0)
+    picture = draw(tmp_path, trace)
+    title, style, x, _ = next(m for m in picture.marks(8) if m[1] == "miss")
+    assert "a missed its deadline at 128 µs." in title
+    assert "released at 64 µs and was done at 640 µs." in title
+    assert style == "miss" and abs(x + 4 - picture.plot_w / 5) < 0.02
+
+
 def test_shares(tmp_path):
     """Beside each row: the part of the time that it had."""
     trace, cores, _ = MACHINE

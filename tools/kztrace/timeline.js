@@ -251,16 +251,17 @@
 	function tell(event) {
 		const p = where(event);
 		const row = data.rows.find((r) => p.y >= r.y && p.y < r.y + r.h);
-		let words = row && p.inside ? `${at(p.t)}: ${row.name}` : help;
+		let words = row && p.inside ? `${at(p.t)}: ${row.name}` : help, found = false;
 		for (const kind of row && p.inside ? [HV, RUN, WAIT, THROTTLED, LOST] : []) {
 			const list = row.lists[kind] || [], s = list[first(list, p.t)];
 			if (s && s.from <= p.t) {
 				const merged = s.covered < s.to - s.from;
+				found = true;
 				words += `, ${doing[kind]} ${merged ? time(s.covered) + " of " : ""}` +
 					`${time(s.to - s.from)}, from ${at(s.from)} to ${at(s.to)}`;
 			}
 		}
-		hint(words);
+		hint(words + (row && row.vcpu && p.inside && !found ? ", waits for work or is off" : ""));
 	}
 
 	let drag = null;
