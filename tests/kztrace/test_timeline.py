@@ -412,12 +412,27 @@ def test_one_record(tmp_path):
 
 
 def test_output_fails(tmp_path):
-    """Half way through: a message, and nothing of it is left."""
+    """Half way through: a message, and what was there before is there."""
+    (tmp_path / "t.svg").write_text("was here")
     (tmp_path / "t.kzt").write_bytes(MACHINE[0].pack())
     done = kztrace("timeline", "t.kzt", "-o", "t.svg", cwd=tmp_path, preexec_fn=views.small_files)
     assert done.returncode == 1
     assert ": File too large" in done.stderr
-    assert [p.name for p in tmp_path.iterdir()] == ["t.kzt"]
+    assert (tmp_path / "t.svg").read_text() == "was here"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.kzt", "t.svg"]
+
+
+def test_centuries(tmp_path):
+    """A time that cannot be: a message, and the part before it can be drawn."""
+    trace = views.Trace([views.Vm("a", (0,))], 1, 24000000)
+    trace.add(0, 1000, views.RUN, 0)
+    trace.add(0, 2000, views.EXIT + views.WFX)
+    trace.add(0, 2**63, views.RUN, 0)
+    (tmp_path / "t.kzt").write_bytes(trace.pack())
+    done = kztrace("timeline", "t.kzt", "-o", "t.svg", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "t.kzt says that centuries pass; --to takes a part" in done.stderr
+    assert "10 µs" in draw(tmp_path, trace, "--to", "50us").words()
 
 
 def test_truncated(tmp_path):
@@ -430,14 +445,25 @@ def test_truncated(tmp_path):
     assert "Core 0" in Picture(tmp_path / "t.svg").words()
 
 
+def is_same(a, b):
+    """Texts and paths, whose numbers may be rounded differently."""
+    numbers = re.compile(r"-?\d+(?:\.\d+)?")
+    a, b = str(a), str(b)
+    return numbers.sub("#", a) == numbers.sub("#", b) and all(
+        abs(float(x) - float(y)) < 0.0101
+        for x, y in zip(numbers.findall(a), numbers.findall(b)))
+
+
 NODE = shutil.which("node")
+CROWD = dense(1500)[0]
 
 
 @pytest.mark.skipif(NODE is None, reason="no node to run the picture's script with")
-@pytest.mark.parametrize("begin, end", [(0, None), (20, 45), (40.1, 41.7), (41.503, 41.505)])
-def test_zoom(tmp_path, begin, end):
+@pytest.mark.parametrize("trace, begin, end", [
+    (MACHINE[0], 0, None), (MACHINE[0], 20, 45), (MACHINE[0], 40.1, 41.7),
+    (MACHINE[0], 41.503, 41.505), (CROWD, 0, None), (CROWD, 1, 2)])
+def test_zoom(tmp_path, trace, begin, end):
     """What the script draws of a part of the whole is what kztrace draws of that part alone."""
-    trace, _, _ = MACHINE
     whole = draw(tmp_path, trace)
     script = next(whole.root.iter(f"{NS}script")).text
     data = next(whole.root.iter(f"{NS}metadata")).text
@@ -460,13 +486,15 @@ def test_zoom(tmp_path, begin, end):
     compared = 0
     for number, element in part.elements.items():
         if re.fullmatch(r"r\d+k\d+", number):
-            assert seen.find(f"*[@id='{number}']").get("d") == element.get("d"), number
+            drawn = seen.find(f"*[@id='{number}']").get("d")
+            assert is_same(drawn, element.get("d")), number
         elif number == "axis" or number.endswith("marks"):
-            assert shape(seen.find(f"*[@id='{number}']")) == shape(element), number
+            assert is_same(shape(seen.find(f"*[@id='{number}']")), shape(element)), number
         elif number.endswith("share"):
             shares = [shape(e)[0][3] for e in (seen.find(f"*[@id='{number}']"), element)]
             assert abs(float(shares[0].split()[0]) - float(shares[1].split()[0])) < 0.011
         else:
             continue
         compared += 1
-    assert compared == 1 + 10 * 2 + 4 * 2 + 6 * 4
+    rows = 4 + 6 if trace is MACHINE[0] else 1 + 1
+    assert compared > 1 + 4 * rows

@@ -22,6 +22,9 @@
  */
 #define WAITING 32u
 
+/* In ns: babeltrace2 refuses what is a little above. */
+#define TIME_MAX (INT64_MAX / 2)
+
 struct stream {
 	uint32_t core;
 	FILE *file;
@@ -189,6 +192,10 @@ static void put_event(struct ctf *ctf, struct stream *s, const struct trace_item
 	}
 	if (rec->time < s->last) {
 		trace_bad(&ctf->trace, item, "time goes back");
+		return;
+	}
+	if (trace_ns(&ctf->trace, rec->time) > TIME_MAX) {
+		trace_bad(&ctf->trace, item, "a time of centuries");
 		return;
 	}
 	if (s->size + EVENT_MAX > PACKET_SIZE) {

@@ -200,7 +200,8 @@
 			power *= i % 3 === 2 ? 10 : 1;
 		}
 		let all = "";
-		for (let i = Math.ceil(start / step); i * step <= start + range; i++) {
+		// A hair wider: the ends of what is in view are sums of fractions.
+		for (let i = Math.ceil(start / step - 1e-6); i * step <= start + range + step * 1e-6; i++) {
 			const x = data.x + (i * step - start) / range * data.w;
 			all += `<path class="grid" d="M${num(x)} ${data.top}V${data.bottom}"/>` +
 				text(x, data.top - 6, "axis", label(i * step)) +

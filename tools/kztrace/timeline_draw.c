@@ -290,7 +290,9 @@ static void put_axis(const struct timeline *tl, FILE *out, unsigned top, unsigne
 	char text[WHEN_MAX + 8];
 
 	fputs("<g id=\"axis\">\n", out);
-	for (uint64_t at = (from + step - 1) / step * step; at <= to; at += step) {
+	/* Counted: the last one plus a step may be beyond what 64 bits hold. */
+	for (uint64_t i = from / step + ((from % step != 0) ? 1 : 0); i <= to / step; i++) {
+		uint64_t at = i * step;
 		double x = tl->plot_x + (double)(at - from) / range * tl->plot_w;
 
 		fputs("<path class=\"grid\" d=\"M", out);
