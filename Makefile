@@ -141,7 +141,7 @@ $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
 
 $(KZTRACE): $(KZTRACE_OBJ)
-	$(CC_HOST) -o $@ $^ -lm -lm
+	$(CC_HOST) -o $@ $^ -lm
 $(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
 $(MASKED): tools/masked/masked.c Makefile
