@@ -36,6 +36,7 @@ struct trace_core {
 	uint64_t next_index;  /* behind the last one in the file */
 	uint64_t first_time, last_time;
 	uint64_t lost; /* in the middle */
+	uint64_t first_at, last_at; /* the offsets of these two */
 	/* the merge */
 	struct trace_item item; /* the core's next one, if it has one */
 	bool has_item;
