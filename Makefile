@@ -30,7 +30,8 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
 CFLAGS_ARM = -std=c11 $(OPT) -g -ffreestanding -march=armv8-a -mtune=$(CPU) \
 	-mgeneral-regs-only -mstrict-align -fno-common -ffunction-sections -fdata-sections \
 	-fno-stack-protector -fno-asynchronous-unwind-tables $(WARN)
-CFLAGS_HV = $(CFLAGS_ARM) -fno-pic -ffixed-x18 -mcmodel=tiny \
+# TRACE=off: without the trace, to measure what it takes.
+CFLAGS_HV = $(CFLAGS_ARM) $(if $(filter off,$(TRACE)),-DTRACE_OFF) -fno-pic -ffixed-x18 -mcmodel=tiny \
 	-fomit-frame-pointer -fno-align-functions -Iinclude -Ihv -Iarch -Iarch/arm64
 CFLAGS_GUEST = $(CFLAGS_ARM) -fpie -fvisibility=hidden -Iinclude -Iguests/lib
 CFLAGS_HOST := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN)
@@ -75,17 +76,19 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz
 FUZZ_TIME ?= 60
 # What QEMU's tests count masked instructions with.
 MASKED := $(B)/host/masked.so
+# What `make paths` records ways through the hypervisor with.
+PATHS := $(B)/host/paths.so
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
-.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size style fresh clean
+.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test \
+	fuzzers fuzz list-host-tests list-fuzzers size paths style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(KZTRACE) $(MASKED) guests ## build the hypervisor, kzc, kztrace, the guests
+all: $(HV) $(KZC) $(KZTRACE) $(MASKED) $(PATHS) guests ## build the hypervisor, tools, guests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -108,6 +111,10 @@ $(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
 	-fno-move-loop-invariants -fno-tree-forwprop)
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
+
+# Called by trap_sched alone, which has saved these registers, and keeps x19.
+$(B)/arm64/hv/sched_quick.c.o: CFLAGS_HV += $(if $(filter gcc,$(COMPILER)),$(addprefix -fcall-used-x,\
+	20 21 22 23 24 25 26 27 28))
 
 $(HV): $(HV_OBJ) $(HV_LDS)
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)
@@ -135,7 +142,7 @@ $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(eval $(call guest_rule,$(s))))
 
 $(B)/host/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -Ihv -Itools/kzc $(DEP) -c -o $@ $<
+	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -iquote hv -Itools/kzc $(DEP) -c -o $@ $<
 
 $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
@@ -145,6 +152,8 @@ $(KZTRACE): $(KZTRACE_OBJ)
 $(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
 $(MASKED): tools/masked/masked.c Makefile
+$(PATHS): tools/paths/paths.c Makefile
+$(MASKED) $(PATHS):
 	@mkdir -p $(@D)
 	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
 
@@ -207,10 +216,10 @@ host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 	$(PYTEST) tests/kzc
 
-kztrace-test: $(KZTRACE) ## kztrace: what its commands say of traces that were made up
+kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
 	$(PYTEST) tests/kztrace
 
-qemu-test: images $(MASKED) ## the real image under QEMU
+qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
 	$(PYTEST) tests/qemu
 
 fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
@@ -218,6 +227,9 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 
 size: $(HV) ## text + rodata + data of the hypervisor against its budget
 	@scripts/size $(SIZE) bench/budget $(HV)
+
+paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
+	bench/paths
 
 style: ## what a script can check of the code style
 	@test ! -e tests/style.py || $(PYTHON) tests/style.py

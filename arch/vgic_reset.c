@@ -153,6 +153,7 @@ void vgic_reset_cpu(struct vcpu *v)
 	v->arch.vgic.lr_used = 0;
 	v->arch.vgic.bank.inlr = 0;
 	v->arch.vgic.hcr = GIC_HCR_EN;
+	v->arch.vgic.plain = true;
 	v->arch.kick = v->cpu->sched.shared ? 0 : gic.sgi_value[v->cpu->id];
 	gic_hcr_write(GIC_HCR_EN);
 	/* What the core had of its twins went when it was parked; the guest's enables did not. */

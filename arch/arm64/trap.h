@@ -5,25 +5,26 @@
 
 #include "vm.h"
 
-/* Who runs on: the vCPU that left, when nobody asked for more than that. */
-static inline struct vcpu *trap_finish(struct vcpu *v)
-{
-	return UNLIKELY(v->hazard != 0) ? vcpu_work(v) : v;
-}
+/* The end of an exit that EXIT began: v goes on, when nobody asked for more than that. */
+struct vcpu *trap_finish(struct vcpu *v);
 
 /* The long ways of exits, for what quick.c does not do itself: they return who runs next. */
 struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr);
 struct vcpu *trap_sync_long(struct vcpu *v, uint64_t esr);
 /* An acknowledged interrupt whose priority is dropped, or a spurious one. */
-struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar);
+struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar, uint64_t now);
 /* HAZARD_IRQ was set, and is taken back. */
-struct vcpu *trap_kick_long(struct vcpu *v);
+struct vcpu *trap_kick_long(struct vcpu *v, uint64_t now);
 
 /* vcpu.c: on a shared core the WFI of v, which is loaded, is ours. */
-void vcpu_share(const struct vcpu *v);
+void vcpu_share(struct vcpu *v);
+/* v, which shares its core, uses the physical timer: from here on that is switched. */
+void vcpu_use_ptimer(const struct vcpu *v);
 
 /* switch.c: the core's FP registers are v's from here on, whatever they hold; as it left them. */
 void fp_release(struct vcpu *v);
+/* v, whose away.fp is 0, has FP registers of zeros. */
+void fp_reset(struct vcpu *v);
 void fp_take(struct vcpu *v);
 
 /* Vectors of this core. */

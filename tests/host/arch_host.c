@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arch.h"
+#include "trace.h"
 
 struct host host;
 static _Thread_local uint32_t this_cpu;
@@ -32,7 +33,10 @@ void host_reset(void)
 		host.cpu[i].id = i;
 	}
 	for (uint32_t i = 0; i < KZ_VMS_MAX * KZ_VCPUS_MAX; i++) {
-		machine.vm[i / KZ_VCPUS_MAX].vcpu[i % KZ_VCPUS_MAX].away.alarm = UINT64_MAX;
+		struct vcpu *v = &machine.vm[i / KZ_VCPUS_MAX].vcpu[i % KZ_VCPUS_MAX];
+
+		v->away.alarm = UINT64_MAX;
+		v->state = VCPU_OFF;
 	}
 	this_cpu = 0;
 }
@@ -344,4 +348,9 @@ void arch_uart_notify(void)
 	if (host.slow) {
 		sched_yield();
 	}
+}
+
+uint64_t host_count(void)
+{
+	return host.ticks;
 }

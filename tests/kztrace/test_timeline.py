@@ -265,7 +265,8 @@ def test_no_text_over_another(tmp_path, width):
     """Of the usual picture, and of the widest names there can be."""
     trace, _, _ = MACHINE
     assert check_texts(draw(tmp_path, trace, "--width", str(width))) > 40
-    vms = [views.Vm(f"mwmwmwmwmwmwm-{i}", (0, 1), views.SRT, 999999, 1234567) for i in range(8)]
+    soft = (999999, 1234567, 1234567)
+    vms = [views.Vm(f"mwmwmwmwmwmwm-{i}", (0, 1), views.SRT, soft) for i in range(8)]
     wide = views.Trace(vms, 2)
     for n in range(2):
         core = views.Core(wide, n, 10**15)
@@ -280,7 +281,7 @@ def test_no_text_over_another(tmp_path, width):
 
 def dense(exits, period=3000):
     """One core whose guest exits every few microseconds, released and interrupted as often."""
-    trace = views.Trace([views.Vm("busy", (0,), views.SRT, 1000000, 10000000)], 1)
+    trace = views.Trace([views.Vm("busy", (0,), views.SRT, (10**6, 10**7, 10**7))], 1)
     core = views.Core(trace, 0, 10**6)
     core.entered = core.now
     core.leave(0, 500)
@@ -342,7 +343,7 @@ def test_title_and_legend(tmp_path):
     trace, _, _ = MACHINE
     words = draw(tmp_path, trace, "--from", "10ms", "--to", "20ms").words()
     assert "t.kzt" in words
-    assert "Board synthetic, 4 cores. From 10 ms to 20 ms, of 99.9501 ms in the trace." in words
+    assert "Board board, 4 cores. From 10 ms to 20 ms, of 99.9501 ms in the trace." in words
     for line in ("linux/0", "linux/1", "SRT  4 ms in 20 ms", "HRT", "NRT  weight 100", "Core 3",
                  "executes (colour: its VM)", "deadline missed", "hypervisor"):
         assert line in words
@@ -352,9 +353,9 @@ WRONG = {
     "no output": (["t.kzt"], 2, "no -o"),
     "no file": (["-o", "x.svg"], 2, "no FILE"),
     "two files": (["t.kzt", "t.kzt", "-o", "x.svg"], 2, "more than one FILE"),
-    "from": (["t.kzt", "-o", "x.svg", "--from", "soon"], 2, "not a time: soon"),
-    "unit": (["t.kzt", "-o", "x.svg", "--to", "5m"], 2, "not a time: 5m"),
-    "negative": (["t.kzt", "-o", "x.svg", "--from", "-1ms"], 2, "not a time: -1ms"),
+    "from": (["t.kzt", "-o", "x.svg", "--from", "soon"], 2, "100us or 1s: soon"),
+    "unit": (["t.kzt", "-o", "x.svg", "--to", "5m"], 2, "not a time, such as"),
+    "negative": (["t.kzt", "-o", "x.svg", "--from", "-1ms"], 2, "or 1s: -1ms"),
     "empty": (["t.kzt", "-o", "x.svg", "--from", "2ms", "--to", "2ms"], 2, "--to is not behind"),
     "behind": (["t.kzt", "-o", "x.svg", "--from", "1s"], 2, "ends 99.9501 ms behind its begin"),
     "width": (["t.kzt", "-o", "x.svg", "--width", "12"], 2, "--width is 640 to 4000 pixels, not"),
@@ -378,6 +379,26 @@ def test_wrong(tmp_path, name):
     assert message in done.stderr
     assert (tmp_path / "x.svg").read_text() == "was here"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t.kzt", "x.svg"]
+
+
+def test_one_record(tmp_path):
+    """There is nothing to draw when no time passes."""
+    trace = views.Trace([views.Vm("a", (0,))], 1)
+    trace.add(0, 1000, views.RUN, 0)
+    (tmp_path / "t.kzt").write_bytes(trace.pack())
+    done = kztrace("timeline", "t.kzt", "-o", "t.svg", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "t.kzt: nothing to draw" in done.stderr
+    assert not (tmp_path / "t.svg").exists()
+
+
+def test_output_fails(tmp_path):
+    """Half way through: a message, and nothing of it is left."""
+    (tmp_path / "t.kzt").write_bytes(MACHINE[0].pack())
+    done = kztrace("timeline", "t.kzt", "-o", "t.svg", cwd=tmp_path, preexec_fn=views.small_files)
+    assert done.returncode == 1
+    assert ": File too large" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["t.kzt"]
 
 
 def test_truncated(tmp_path):

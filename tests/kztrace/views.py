@@ -2,68 +2,30 @@
 """Traces made here, with what they mean known beforehand: a machine with a simple scheduler."""
 
 import os
-import struct
+import resource
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import ktfile  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 KZTRACE = Path(os.environ.get("KZTRACE", ROOT / "build/host/kztrace")).resolve()
 
-CHUNK = 2048	# records
-NOBODY = 0xff
-STATE, RUN, IDLE, WAKE = 1, 2, 3, 4
+CHUNK = ktfile.CHUNK
+NOBODY = ktfile.NOBODY
+STATE, RUN, IDLE, WAKE = ktfile.STATE, ktfile.RUN, ktfile.IDLE, ktfile.WAKE
 READY, BLOCK, RELEASE, DONE, THROTTLE, MISS, INJECT, START, OFF = range(8, 17)
 VM_START, VM_STOP, VM_FAULT, PANIC = range(17, 21)
-EXIT, QUICK = 32, 64
+EXIT, QUICK = ktfile.EXIT, ktfile.QUICK
+CLASSES = ktfile.CLASSES
 HCALL, MMIO, SYSREG, FAULT, UNDEF, WFX, IRQ, MAINT, KICK, SGI, FP = range(11)
-CLASSES = ("hcall", "mmio", "sysreg", "fault", "undef", "wfx", "irq", "maint", "kick", "sgi", "fp")
 CALL_DONE = 0xc602	# KZ_TRACE_CALL of some call
 HRT, SRT, NRT = range(3)
-
-
-def vcpu(vm, number=0):
-    """KZ_TRACE_VCPU."""
-    return vm << 4 | number
-
-
-@dataclass
-class Vm:
-    """A VM of the configuration; budget and period in ns."""
-
-    name: str
-    cores: tuple
-    level: int = NRT
-    budget: int = 0
-    period: int = 0
-    irqs: tuple = ()
-
-    def pack(self, index):
-        """struct kz_cfg_vm"""
-        base = 0x80000000 + index * 0x100000
-        server = struct.pack("<QQQIBBH", self.budget, self.period, self.period,
-                             0 if self.level == HRT else 100, 0, 0, 0)
-        region = struct.pack("<QQQII", 0x40000000, base, 0x10000, 0, 0)
-        irqs = b"".join(struct.pack("<II", n, 0) for n in self.irqs)
-        return (struct.pack("<16s8B8sIIIIQQQQQQ", self.name.encode(), self.level, 0, 0,
-                            len(self.cores), 1, 0, len(self.irqs), 0, bytes(self.cores), 0, 64, 0,
-                            0, 0x40000000, 0x40000000, 0x8000000, 0x80a0000, 0, 0) + server +
-                region.ljust(16 * 32, b"\0") + bytes(16 * 24) + irqs.ljust(64 * 8, b"\0"))
-
-
-def blob(vms, cores, board="synthetic"):
-    """struct kz_cfg and its VMs: as blob_check wants it."""
-    ram = struct.pack("<QQ", 0x40000000, 0x80000000).ljust(8 * 16, b"\0")
-    machine = (struct.pack("<16sIIII", board.encode(), cores, 0, 1, 0) +
-               struct.pack("<8Q", *range(cores), *[0] * (8 - cores)) + ram +
-               struct.pack("<II6Q", 3, 64, 0x8000000, 0, 0, 0, 0x80a0000, 0x100000) +
-               struct.pack("<5IIIIQ", 27, 30, 26, 25, 23, 1, 33, 0, 0x9000000) +
-               struct.pack("<8IIIQII", *[0] * 8, 0, 2, 0x41000000, 0, 0))
-    size = 424 + 1536 * len(vms)
-    head = struct.pack("<IIIIQQQQ", 0x424d5a4b, 3, size, len(vms), 0x40200000, 0x100000, 0x1000, 0)
-    data = head + machine + b"".join(vm.pack(i) for i, vm in enumerate(vms))
-    assert len(data) == size
-    return data
+Vm, vcpu = ktfile.Vm, ktfile.vcpu
 
 
 @dataclass
@@ -78,7 +40,7 @@ class Record:
 
     def pack(self):
         """Its 16 bytes."""
-        return struct.pack("<QBBHI", self.time, self.type, self.vcpu, self.arg, self.value)
+        return ktfile.record(self.time, self.type, self.vcpu, self.arg, self.value)
 
 
 @dataclass
@@ -116,13 +78,12 @@ class Trace:
 
     def pack(self):
         """The file."""
-        cfg = blob(self.vms, self.cores)
-        head = struct.pack("<8sIIQII", b"KZTRACE\n", 1, len(cfg), self.hz, self.cores, 0)
+        head = ktfile.pack_head(ktfile.pack_cfg(self.vms, self.cores), self.cores, self.hz)
         parts = [(part[0].time, core, first, part) for core in range(self.cores)
                  for first, part in self.parts(core)]
-        return head + cfg + b"".join(
-            struct.pack("<IIQ", core, len(part), first) + b"".join(r.pack() for r in part)
-            for _, core, first, part in sorted(parts, key=lambda p: (p[0], p[1])))
+        parts.sort(key=lambda p: (p[0], p[1]))
+        return head + b"".join(ktfile.pack_part(core, first, [r.pack() for r in part])
+                               for _, core, first, part in parts)
 
 
 class Core:
@@ -272,8 +233,8 @@ class Servers:
 def machine(milliseconds=100, hz=1000000000, start=123456789):
     """A trace of four cores and who did what: core 0 has servers, 1 sleeps and takes interrupts,
     2 has quick exits, 3 is a hard real-time VM's."""
-    vms = [Vm("linux", (0, 1), NRT), Vm("vision", (0,), SRT, 4000000, 20000000),
-           Vm("pulse", (0,), SRT, 2000000, 10000000), Vm("hello", (2,), NRT),
+    vms = [Vm("linux", (0, 1), NRT), Vm("vision", (0,), SRT, (4000000, 20000000, 20000000)),
+           Vm("pulse", (0,), SRT, (2000000, 10000000, 10000000)), Vm("hello", (2,), NRT),
            Vm("servo", (3,), HRT)]
     trace = Trace(vms, 4, hz)
     cores = [Core(trace, n, start + 10 * n) for n in range(4)]
@@ -317,3 +278,8 @@ def kztrace(*args, **kwargs):
     """Run kztrace; what it printed is text."""
     return subprocess.run([KZTRACE, *map(str, args)], capture_output=True, text=True, timeout=300,
                           check=False, **kwargs)
+
+
+def small_files():
+    """For preexec_fn: no file becomes larger than 20000 bytes, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))

@@ -7,13 +7,14 @@
 
 #include "sys.h"
 
-#define MAP_SPANS_MAX (3 * KZ_RAMS_MAX + 2 * KZ_VMS_MAX + 4)
+#define MAP_SPANS_MAX (3 * KZ_RAMS_MAX + 2 * KZ_VMS_MAX + 6)
 
 /* Owners of RAM that are no VM. */
 #define MAP_FREE   -1
 #define MAP_KIZAMI -2
-#define MAP_LOADER -3
-#define MAP_KEPT   -4
+#define MAP_TRACE  -3
+#define MAP_LOADER -4
+#define MAP_KEPT   -5
 
 struct map_span {
 	uint64_t base, size;
@@ -22,6 +23,15 @@ struct map_span {
 
 /* map_memory - all RAM from the bottom to the top, each byte once; returns how many spans. */
 unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX]);
+
+/*
+ * map_whatis - who has the RAM at that address, and what it is there; false, and nothing is
+ * written, when it is no owner's RAM.
+ */
+bool map_whatis(const struct sys *s, uint64_t address, FILE *out);
+
+/* map_device_vm - the VM that has a device at that address, or NULL. */
+const struct vm *map_device_vm(const struct sys *s, uint64_t address);
 
 /* map_owner - the name of an owner. */
 const char *map_owner(const struct sys *s, int owner);

@@ -15,12 +15,19 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{ "capture", capture_main,
+	  "RAM -i IMAGE -o FILE [--base ADDRESS] [--follow PID | --seconds N]",
+	  "read the rings of a machine whose RAM is a file: now, or until QEMU ends" },
 	{ "report", report_main, "FILE [--misses N]",
 	  "who had the cores, jobs, misses and who ran instead, exits, interrupts" },
 	{ "timeline", timeline_main, "FILE -o x.svg [--from T] [--to T] [--width PIXELS]",
 	  "draw who had each core, and when; T is from the trace's begin: 2.5ms, 100us, 1s" },
 	{ "hist", hist_main, "FILE -o x.svg [--vm NAME]",
 	  "draw how long jobs took, and how soon they began" },
+	{ "json", json_main, "FILE [-o x.json] [--from T] [--to T]",
+	  "write it in the Trace Event Format, for the Perfetto UI" },
+	{ "ctf", ctf_main, "FILE DIR",
+	  "write it in the Common Trace Format 1.8, for babeltrace2; DIR is new or empty" },
 	{ NULL, NULL, NULL, NULL },
 };
 

@@ -46,6 +46,7 @@ static void temps_add(char *path)
 		for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
 			(void)sigaction(asked[i], &action, NULL);
 		}
+		(void)signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of the write */
 	}
 	for (unsigned i = 0; i < TEMPS_MAX; i++) {
 		if (temps[i] == NULL) {
@@ -180,6 +181,7 @@ int out_dir_open(struct out_dir *dir, const char *name)
 {
 	size_t length = strlen(name);
 
+	dir->told = false;
 	while ((length > 1) && (name[length - 1] == '/')) {
 		length--;
 	}
@@ -214,18 +216,29 @@ FILE *out_dir_file(struct out_dir *dir, const char *name)
 	return file;
 }
 
+/* errno says why; 0: nobody knows any more. */
+static int write_failed(struct out_dir *dir)
+{
+	if (!dir->told) {
+		errno = (errno == 0) ? EIO : errno;
+		(void)complain(dir->name);
+		dir->told = true;
+	}
+	return -1;
+}
+
+bool out_dir_write(struct out_dir *dir, FILE *file, const void *bytes, size_t size)
+{
+	return (fwrite(bytes, 1, size, file) == size) || (write_failed(dir) == 0);
+}
+
 int out_dir_end(struct out_dir *dir, FILE *file)
 {
-	bool bad;
+	int err;
 
 	errno = 0;
-	bad = ferror(file);
-	bad = (fclose(file) != 0) || bad;
-	if (bad) {
-		errno = (errno == 0) ? EIO : errno;
-		return complain(dir->name);
-	}
-	return 0;
+	err = ((fflush(file) != 0) || ferror(file)) ? write_failed(dir) : 0;
+	return (fclose(file) != 0) ? write_failed(dir) : err;
 }
 
 int out_dir_close(struct out_dir *dir, bool ok)
@@ -236,12 +249,17 @@ int out_dir_close(struct out_dir *dir, bool ok)
 		err = complain(dir->name);
 		ok = false;
 	}
-	if (ok) {
-		for (unsigned i = 0; i < TEMPS_MAX; i++) {
-			temps[i] = NULL;
+	for (unsigned i = TEMPS_MAX; i > 0; i--) { /* files before their directory */
+		char *path = temps[i - 1];
+
+		temps[i - 1] = NULL;
+		if (!ok && (path != NULL) && (unlink(path) != 0)) {
+			(void)rmdir(path);
+		}
+		if (path != dir->temp) {
+			free(path);
 		}
 	}
-	temps_remove();
 	free(dir->name);
 	free(dir->temp);
 	return err;

@@ -2,7 +2,7 @@
 /*
  * Output that is there whole or not at all: written under a temporary name beside its own, and
  * renamed at the end. A program that ends otherwise, by exit() or a signal that asks for it,
- * removes what is unfinished.
+ * removes what is unfinished. One directory or some files at a time, not both.
  */
 #ifndef KZTRACE_OUT_H
 #define KZTRACE_OUT_H
@@ -19,6 +19,7 @@ struct out {
 struct out_dir {
 	char *name;
 	char *temp;
+	bool told; /* that a write failed: once is enough */
 };
 
 /*
@@ -35,6 +36,10 @@ int out_dir_open(struct out_dir *dir, const char *name) __attribute__((warn_unus
 
 /* out_dir_file - begin a file of it; NULL when it has said why not. Close it by out_dir_end. */
 FILE *out_dir_file(struct out_dir *dir, const char *name) __attribute__((warn_unused_result));
+
+/* out_dir_write - write to a file of the directory; false: it has said why not. */
+bool out_dir_write(struct out_dir *dir, FILE *file, const void *bytes, size_t size)
+	__attribute__((warn_unused_result));
 
 /* out_dir_end - the end of a file of the directory. */
 int out_dir_end(struct out_dir *dir, FILE *file) __attribute__((warn_unused_result));

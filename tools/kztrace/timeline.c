@@ -8,16 +8,11 @@
 
 #include "commands.h"
 #include "out.h"
-#include "when.h"
-
-static const char usage[] =
-	"Usage: kztrace timeline FILE -o x.svg [--from T] [--to T] [--width PIXELS]\n"
-	"Draws who had each core, and when. T: a time from the trace's begin, such as 2.5ms,\n"
-	"100us or 1.25 (seconds).\n";
+#include "range.h"
 
 struct options {
 	const char *file, *output;
-	uint64_t from_ns, to_ns; /* UINT64_MAX: the end */
+	struct range range;
 	unsigned width;
 };
 
@@ -173,10 +168,10 @@ static bool read_all(struct timeline *tl)
 
 /* ---- Options ---- */
 
-static int usage_error(const char *what, const char *value)
+static int usage_error(const char *what)
 {
-	fprintf(stderr, "kztrace: timeline: %s%s\n%s", what, value, usage);
-	return EXIT_USAGE;
+	fprintf(stderr, "kztrace: timeline: %s\n", what);
+	return command_usage("timeline");
 }
 
 static int parse_width(const char *text, unsigned *width)
@@ -205,54 +200,26 @@ static int parse(int argc, char **argv, struct options *o)
 	};
 	int c;
 
-	*o = (struct options){ .to_ns = UINT64_MAX, .width = 1200 };
+	*o = (struct options){ .range = RANGE_ALL, .width = 1200 };
 	while ((c = getopt_long(argc, argv, "o:h", longs, NULL)) != -1) {
 		if (c == 'o') {
 			o->output = optarg;
 		} else if (c == 'h') {
-			fputs(usage, stdout);
-			exit(EXIT_SUCCESS);
-		} else if (((c == 'f') && !when_parse(optarg, &o->from_ns)) ||
-			   ((c == 't') && !when_parse(optarg, &o->to_ns))) {
-			return usage_error("not a time: ", optarg);
+			exit(command_help("timeline"));
+		} else if (((c == 'f') || (c == 't')) &&
+			   !range_option(&o->range, "timeline", c, optarg)) {
+			return EXIT_USAGE;
 		} else if ((c == 'w') && (parse_width(optarg, &o->width) != EXIT_SUCCESS)) {
 			return EXIT_USAGE;
 		} else if (c == '?') {
-			return usage_error("what is that?", "");
+			return command_usage("timeline");
 		}
 	}
 	if (optind + 1 != argc) {
-		return usage_error((optind == argc) ? "no FILE" : "more than one FILE", "");
+		return usage_error((optind == argc) ? "no FILE" : "more than one FILE");
 	}
 	o->file = argv[optind];
-	return (o->output == NULL) ? usage_error("no -o", "") : EXIT_SUCCESS;
-}
-
-/* The range, against what the trace has. */
-static int set_range(struct timeline *tl, const struct options *o)
-{
-	const struct trace *t = tl->trace;
-	uint64_t length = t->end - t->begin;
-	uint64_t from = when_ticks(o->from_ns, t->hz);
-	uint64_t to = (o->to_ns == UINT64_MAX) ? length : when_ticks(o->to_ns, t->hz);
-	char text[WHEN_MAX];
-
-	if (to <= from && o->to_ns != UINT64_MAX) {
-		fputs("kztrace: timeline: --to is not behind --from\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (length == 0) {
-		fprintf(stderr, "kztrace: %s: nothing to draw: no time passes in it\n", t->path);
-		return EXIT_WRONG;
-	}
-	if (from >= length) {
-		fprintf(stderr, "kztrace: timeline: %s ends %s behind its begin, before --from\n",
-			t->path, when_exact(text, trace_ns(t, length)));
-		return EXIT_USAGE;
-	}
-	tl->from = t->begin + from;
-	tl->to = t->begin + ((to > length) ? length : to);
-	return EXIT_SUCCESS;
+	return (o->output == NULL) ? usage_error("no -o") : EXIT_SUCCESS;
 }
 
 static int draw(struct timeline *tl, const char *name)
@@ -282,7 +249,11 @@ int timeline_main(int argc, char **argv)
 	}
 	tl.trace = &trace;
 	tl.width = o.width;
-	err = set_range(&tl, &o);
+	err = range_ticks(&o.range, "timeline", &trace, &tl.from, &tl.to);
+	if ((err == EXIT_SUCCESS) && (tl.from == tl.to)) {
+		fprintf(stderr, "kztrace: %s: nothing to draw: no time passes in it\n", o.file);
+		err = EXIT_WRONG;
+	}
 	if (err == EXIT_SUCCESS) {
 		err = read_all(&tl) ? draw(&tl, o.output) : EXIT_WRONG;
 	}

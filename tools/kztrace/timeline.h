@@ -74,9 +74,6 @@ const struct piece_list *tl_list(const struct timeline *tl, const struct tl_row 
 /* tl_at - a time, as the picture shows it: from the trace's begin, exactly. A static buffer. */
 const char *tl_at(const struct timeline *tl, uint64_t ticks);
 
-/* tl_why - a missed deadline, and who took the time. A static buffer. */
-const char *tl_why(const struct timeline *tl, const struct replay_job *job);
-
 /* tl_draw - the whole picture. */
 void tl_draw(struct timeline *tl, FILE *out);
 

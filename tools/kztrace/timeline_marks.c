@@ -6,7 +6,7 @@
 
 #include "svg.h"
 #include "timeline.h"
-#include "when.h"
+#include "why.h"
 
 #define LEGEND_X    16
 #define LEGEND_LINE 22
@@ -23,67 +23,6 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
 	va_start(args, format);
 	vsnprintf(&text[used], size - used, format, args);
 	va_end(args);
-}
-
-static void append_time(const struct timeline *tl, char *text, size_t size, const char *who,
-			uint64_t ticks)
-{
-	char time[WHEN_MAX];
-
-	if (ticks != 0) {
-		append(text, size, "%s %s, ", who, when_exact(time, trace_ns(tl->trace, ticks)));
-	}
-}
-
-static const char *end_words(enum replay_end how)
-{
-	switch (how) {
-	case REPLAY_END_DONE:
-	case REPLAY_END_BLOCK:
-		return "was done";
-	case REPLAY_END_RELEASE:
-		return "was not done when the next one was released";
-	case REPLAY_END_OFF:
-		return "was not done when its vCPU was switched off";
-	case REPLAY_END_LOST:
-		return "is lost sight of, since records are missing,";
-	case REPLAY_END_TRACE:
-		break;
-	}
-	return "was not done when the trace ended";
-}
-
-const char *tl_why(const struct timeline *tl, const struct replay_job *job)
-{
-	static char text[1024];
-	const struct replay_shares *who = &job->who;
-	unsigned own = TRACE_VM(job->vcpu);
-	uint64_t hyp = 0;
-
-	text[0] = '\0';
-	append(text, sizeof(text), "%s missed its deadline", trace_vcpu_name(tl->trace, job->vcpu));
-	if (job->has_due) {
-		append(text, sizeof(text), " at %s", tl_at(tl, job->due));
-	}
-	append(text, sizeof(text), ". Its job was released at %s and %s at %s. Until the deadline ",
-	       tl_at(tl, job->release), end_words(job->how), tl_at(tl, job->end));
-	append_time(tl, text, sizeof(text), "it executed", who->guest[own]);
-	if (who->guest[own] == 0) {
-		append(text, sizeof(text), "it did not execute, ");
-	}
-	append_time(tl, text, sizeof(text), "it was without budget", job->throttled);
-	for (unsigned v = 0; v < tl->trace->cfg->vm_count; v++) {
-		hyp += who->hyp[v];
-		if (v != own) {
-			append_time(tl, text, sizeof(text), trace_vm_name(tl->trace, v),
-				    who->guest[v]);
-		}
-	}
-	append_time(tl, text, sizeof(text), "the hypervisor", hyp + who->hyp[KZ_VMS_MAX]);
-	append_time(tl, text, sizeof(text), "the core slept", who->sleep);
-	append_time(tl, text, sizeof(text), "unknown", who->unknown);
-	strcpy(&text[strlen(text) - 2], ".");
-	return text;
 }
 
 /* Marks that are drawn as one. */
@@ -114,7 +53,7 @@ static void say_group(const struct timeline *tl, FILE *out, const struct tl_row 
 	}
 	if (kind == PIECE_MISS) {
 		append(text, sizeof(text), "%s%s", (g->count > 1) ? "the first: " : "",
-		       tl_why(tl, &tl->job[g->arg]));
+		       why_missed(tl->trace, &tl->job[g->arg]));
 	} else if (kind == PIECE_IRQ) {
 		append(text, sizeof(text), "%s%s%s", intid,
 		       (name[0] == '\0') ? "" : " injected into ", name);

@@ -4,6 +4,7 @@
 
 #include "svg.h"
 #include "timeline.h"
+#include "why.h"
 
 /* timeline.js, as a string. */
 __asm__(".section .rodata\n"
@@ -92,7 +93,7 @@ void tl_put_zoom(const struct timeline *tl, FILE *out)
 	fputs("\"why\":[", out);
 	for (size_t i = 0; i < tl->job_count; i++) {
 		fputs((i == 0) ? "\"" : ",\n\"", out);
-		svg_escaped(out, tl_why(tl, &tl->job[i]));
+		svg_escaped(out, why_missed(tl->trace, &tl->job[i]));
 		fputs("\"", out);
 	}
 	fputs("],\n\"rows\":[", out);
