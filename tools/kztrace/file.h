@@ -98,6 +98,15 @@ void trace_bad(struct trace *t, const struct trace_item *item, const char *reaso
  */
 int trace_close(struct trace *t);
 
+/*
+ * trace_may_stop - may the core's ring have stopped behind its last record in the file? One
+ * that is stopped is so at the end of a chunk: its last place is written again and again.
+ */
+static inline bool trace_may_stop(const struct trace_core *c)
+{
+	return ((c->next_index + 1) % KZ_TRACE_CHUNK_RECORDS) <= 1;
+}
+
 /* ---- vCPUs, as KZ_TRACE_VCPU(vm, vcpu) ---- */
 
 #define TRACE_VM(id)   ((unsigned)(id) >> 4)
