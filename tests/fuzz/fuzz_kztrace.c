@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flags: -Dmain=kztrace_main -Wno-missing-prototypes -lm */
 /* link: tests/host/kztrace_bed.c hv/blob.c hv/blob_text.c */
-/* link: tools/kztrace/main.c tools/kztrace/file.c tools/kztrace/names.c tools/kztrace/stat.c */
-/* link: tools/kztrace/replay.c tools/kztrace/replay_job.c */
-/* link: tools/kztrace/report.c tools/kztrace/report_print.c tools/kztrace/report_miss.c */
-/* link: tools/kztrace/hist.c tools/kztrace/hist_svg.c */
-/* link: tools/kztrace/out.c tools/kztrace/svg.c tools/kztrace/when.c tools/kztrace/pieces.c */
-/* link: tools/kztrace/timeline.c tools/kztrace/timeline_draw.c tools/kztrace/timeline_marks.c */
-/* link: tools/kztrace/timeline_zoom.c */
+/* link: tools/kztrace/capture.c tools/kztrace/capture_process.c */
+/* link: tools/kztrace/capture_ring.c tools/kztrace/ctf.c tools/kztrace/ctf_meta.c */
+/* link: tools/kztrace/file.c tools/kztrace/hist.c tools/kztrace/hist_svg.c */
+/* link: tools/kztrace/json.c tools/kztrace/main.c tools/kztrace/names.c */
+/* link: tools/kztrace/out.c tools/kztrace/pieces.c tools/kztrace/range.c */
+/* link: tools/kztrace/replay.c tools/kztrace/replay_job.c tools/kztrace/report.c */
+/* link: tools/kztrace/report_miss.c tools/kztrace/report_print.c tools/kztrace/stat.c */
+/* link: tools/kztrace/svg.c tools/kztrace/timeline.c tools/kztrace/timeline_draw.c */
+/* link: tools/kztrace/timeline_marks.c tools/kztrace/timeline_zoom.c tools/kztrace/when.c */
+/* link: tools/kztrace/why.c */
 /*
  * kztrace on files that are spoilt: a whole file; or behind a right header, parts byte by byte,
  * or records that are small numbers, which the state machine takes seriously. What is told of

@@ -316,7 +316,7 @@ static void test_miss(void **state)
 	      "hello 455-460 done\n");
 }
 
-/* A deadline that passes within an exit, in which its vCPU's state changes: the account ends there. */
+/* A deadline that passes within an exit in which its vCPU changes its state: the account ends. */
 static void test_due_in_exit(void **state)
 {
 	struct bed b;
