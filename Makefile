@@ -85,7 +85,7 @@ LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size bench pictures style fresh clean
+	list-host-tests list-fuzzers size cloc bench pictures style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -222,6 +222,9 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 
 size: $(HV) ## what each file takes of the hypervisor, against the budget
 	@scripts/size $(SIZE) bench/budget $(HV)
+
+cloc: ## lines of code, comment and blank, by folder and kind
+	@scripts/cloc
 
 bench: ## measure all there is, with the peers (long); QUICK=1: virt only, against the budget
 	bench/bench $(if $(QUICK),--quick)
