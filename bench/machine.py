@@ -13,7 +13,7 @@ OUT = ROOT / "build/bench"
 GUEST = ROOT / "build/guests/bench.bin"
 KZC = ROOT / "build/host/kzc"
 QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
-TIMEOUT = 60
+TIMEOUT = 600
 
 # One instruction is one nanosecond, and one tick of the counter.
 EXACT = ["-icount", "shift=0,sleep=off", "-display", "none", "-serial", "stdio",

@@ -6,7 +6,7 @@ import matplotlib
 matplotlib.use("svg")
 
 from matplotlib import pyplot  # noqa: E402
-from matplotlib.ticker import FuncFormatter  # noqa: E402
+from matplotlib.ticker import FuncFormatter, LogLocator  # noqa: E402
 
 import rows  # noqa: E402
 
@@ -43,19 +43,22 @@ NAMES = dict(rows.SYSTEMS, nrt="Kizami NRT", srt="Kizami SRT", hrt="Kizami HRT",
              direct="Kizami HRT, sgi = direct", bare="bare, no hypervisor",
              bao="Bao, published", jailhouse="Jailhouse, published")
 # So that marks of equal figures do not hide each other: parts of a row, by system.
-SHIFT = {"nrt": 0.24, "srt": 0.08, "hrt": -0.08, "direct": -0.24}
+SHIFT = {"nrt": 0.27, "srt": 0.09, "hrt": -0.09, "direct": -0.27}
 
 
 def plain(value, _):
-    """1000 as 1 000, so that it can be read at a glance."""
-    return f"{value:,.0f}".replace(",", "\u2009")
+    """1000 as 1 k, so that it can be read at a glance."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g}"
 
 
 def draw(systems, now, path):
     """One mark a system and row; a row without a figure of a system has no mark."""
     matplotlib.rcParams.update({"svg.hashsalt": "kizami", "font.family": "DejaVu Sans",
                                 "font.size": 9})
-    figure, axes = pyplot.subplots(figsize=(9.6, 7.4))
+    canvas, axes = pyplot.subplots(figsize=(9.6, 8.6))
     for system, (colour, marker, filled) in STYLE.items():
         have = [(i, systems[system][row]["p50"]) for i, (row, _) in enumerate(DRAWN)
                 if row in systems.get(system, {})]
@@ -68,7 +71,9 @@ def draw(systems, now, path):
                      **({"color": colour} if filled else
                         {"facecolors": "white", "edgecolors": colour}))
     axes.set_xscale("log")
-    axes.set_xlim(0.8, 40_000_000)
+    axes.set_xlim(0.7, 2.5 * max(figure["p50"] for of in systems.values()
+                                 for row, figure in of.items() if row in dict(DRAWN)))
+    axes.xaxis.set_major_locator(LogLocator(numticks=14))
     axes.xaxis.set_major_formatter(FuncFormatter(plain))
     axes.set_yticks([len(DRAWN) - i for i in range(len(DRAWN))])
     axes.set_yticklabels([text for _, text in DRAWN])
@@ -77,14 +82,14 @@ def draw(systems, now, path):
     axes.set_axisbelow(True)
     for i in range(len(DRAWN) - 1):
         axes.axhline(len(DRAWN) - i - 0.5, color="#eeeeee", linewidth=0.8, zorder=0)
-    axes.set_xlabel("instructions, from guest to guest, the hypervisor's included: median of 1000; "
-                    "logarithmic, less is better")
+    axes.set_xlabel("instructions from guest to guest, the hypervisor's included "
+                    "(median of 1000)\nlogarithmic axis; further left is better")
     axes.set_title("What a hypervisor costs: QEMU virt, GICv3, Cortex-A53, -icount shift=0 "
                    f"(Kizami {now['commit']})", fontsize=10)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.09), ncol=3, frameon=False)
-    figure.text(0.01, 0.005, "Published: figures of others, of the same machine and method; "
+    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.095), ncol=3, frameon=False)
+    canvas.text(0.01, 0.005, "Published: figures of others, of the same machine and method; "
                 "not measured in this run. Instructions are not time on silicon.", fontsize=7.5,
                 color="#555555")
-    figure.subplots_adjust(left=0.33, right=0.98, top=0.95, bottom=0.19)
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    canvas.subplots_adjust(left=0.33, right=0.98, top=0.95, bottom=0.185)
+    canvas.savefig(path, metadata={"Date": None})
+    pyplot.close(canvas)
