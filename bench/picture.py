@@ -54,7 +54,7 @@ def plain(value, _):
     return f"{value:g}"
 
 
-def draw(systems, now, path):
+def draw(systems, now, versions, path):
     """One mark a system and row; a row without a figure of a system has no mark."""
     matplotlib.rcParams.update({"svg.hashsalt": "kizami", "font.family": "DejaVu Sans",
                                 "font.size": 9})
@@ -84,12 +84,14 @@ def draw(systems, now, path):
         axes.axhline(len(DRAWN) - i - 0.5, color="#eeeeee", linewidth=0.8, zorder=0)
     axes.set_xlabel("instructions from guest to guest, the hypervisor's included "
                     "(median of 1000)\nlogarithmic axis; further left is better")
-    axes.set_title("What a hypervisor costs: QEMU virt, GICv3, Cortex-A53, -icount shift=0 "
-                   f"(Kizami {now['commit']})", fontsize=10)
+    axes.set_title("What a hypervisor costs: QEMU virt, GICv3, Cortex-A53, -icount shift=0",
+                   fontsize=10)
     axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.095), ncol=3, frameon=False)
+    canvas.text(0.01, 0.025, f"Kizami {now['commit']}, {now['date']}; {versions}.", fontsize=7.5,
+                color="#555555")
     canvas.text(0.01, 0.005, "Published: figures of others, of the same machine and method; "
                 "not measured in this run. Instructions are not time on silicon.", fontsize=7.5,
                 color="#555555")
-    canvas.subplots_adjust(left=0.33, right=0.98, top=0.95, bottom=0.185)
+    canvas.subplots_adjust(left=0.33, right=0.98, top=0.95, bottom=0.2)
     canvas.savefig(path, metadata={"Date": None})
     pyplot.close(canvas)

@@ -42,7 +42,9 @@ def ratio(systems, row, level):
     figure = systems.get(level, {}).get(row)
     if best is None or figure is None or best[0] == 0 or row == "storm_disorder":
         return "–"
-    return f"{figure['p50'] / best[0]:.2g} ({rows.SYSTEMS[best[1]]})"
+    value = figure["p50"] / best[0]
+    digits = f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{digits} ({rows.SYSTEMS[best[1]]})"
 
 
 def table(systems, chosen, title):
@@ -102,4 +104,6 @@ def write():
     PAGE.write_text(PART.sub(lambda m: m[1] + parts[m[2]] + m[3], text), encoding="utf-8")
     # Only who draws needs the package for it.
     import picture  # pylint: disable=import-outside-toplevel
-    picture.draw(every["virt"], now, PICTURE)
+    versions = "; ".join(f"{rows.SYSTEMS[name]} {version}"
+                         for name, version in sorted(peers["versions"].items(), reverse=True))
+    picture.draw(every["virt"], now, versions, PICTURE)

@@ -57,7 +57,7 @@ TEXT = dict(ALL)
 HALVED = {"yield_round": "switch", "fp_round": "fp_switch"}
 
 SYSTEMS = {
-    "bare": "bare", "xen": "Xen 4.17", "kvm": "KVM", "bao": "Bao*", "jailhouse": "Jailhouse*",
+    "bare": "bare", "xen": "Xen", "kvm": "KVM", "bao": "Bao*", "jailhouse": "Jailhouse*",
     "nrt": "NRT", "srt": "SRT", "hrt": "HRT", "direct": "HRT, sgi = direct",
 }
 PEERS = ("xen", "kvm", "bao", "jailhouse")
