@@ -61,10 +61,14 @@ HV := $(B)/arm64/kizami.elf
 # ---- The guests: each guests/*.c or *.S is one, with the library; tests bring their own ------
 LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 LIB_OBJ := $(LIB_SRC:%=$(B)/guests/obj/%.o)
-GUEST_SRC := $(wildcard guests/*.c tests/guests/*.c bench/guests/*.c)
-GUEST_RAW := $(wildcard guests/*.S tests/guests/*.S bench/guests/*.S)
+GUEST_SRC := $(wildcard guests/*.c tests/guests/*.c)
+GUEST_RAW := $(wildcard guests/*.S tests/guests/*.S)
+# The guest that measures: it has an entry, a console and a GIC of its own.
+BENCH_OBJ := $(patsubst %,$(B)/guests/obj/%.o,$(wildcard bench/guests/*.c bench/guests/*.S) \
+	$(addprefix guests/lib/,fdt.c line.c options.c mem.S))
 GUEST_LDS := guests/lib/guest.lds
-GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir $(s))).bin)
+GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir $(s))).bin) \
+	$(B)/guests/bench.bin
 
 # ---- The host: kzc and the tests -------------------------------------------------------------
 KZC := $(B)/host/kzc
@@ -74,21 +78,22 @@ KZTRACE_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kztrace/*.c) hv/blob.
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
-# What QEMU's tests count masked instructions with.
+# Plugins of QEMU's: masked stretches, ways through the hypervisor, the phases of a boot.
 MASKED := $(B)/host/masked.so
-# What `make paths` records ways through the hypervisor with.
 PATHS := $(B)/host/paths.so
+MARKS := $(B)/host/marks.so
+PLUGINS := $(MASKED) $(PATHS) $(MARKS)
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test \
-	fuzzers fuzz list-host-tests list-fuzzers size paths style fresh clean
+	fuzzers fuzz list-host-tests list-fuzzers size cloc paths bench pictures style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(KZTRACE) $(MASKED) $(PATHS) guests ## build the hypervisor, tools, guests
+all: $(HV) $(KZC) $(KZTRACE) $(PLUGINS) guests ## build the hypervisor, tools, guests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -125,13 +130,19 @@ $(B)/guests/obj/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_GUEST) $(DEP) -c -o $@ $<
 
-vpath %.c guests tests/guests bench/guests
-vpath %.S guests tests/guests bench/guests
+vpath %.c guests tests/guests
+vpath %.S guests tests/guests
 $(GUEST_SRC:%=$(B)/guests/obj/%.elf): %.elf: %.o $(LIB_OBJ) $(GUEST_LDS)
 	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $< $(LIB_OBJ)
 
 $(GUEST_RAW:%=$(B)/guests/obj/%.elf): %.elf: %.o $(GUEST_LDS)
 	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $<
+
+$(B)/guests/obj/bench.elf: $(BENCH_OBJ) $(GUEST_LDS)
+	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $(BENCH_OBJ)
+
+$(B)/guests/bench.bin: $(B)/guests/obj/bench.elf
+	$(OBJCOPY) -O binary -j .text -j .rodata -j .data $< $@
 
 define guest_rule
 $(B)/guests/$(basename $(notdir $(1))).bin: $(B)/guests/obj/$(1).elf
@@ -151,11 +162,12 @@ $(KZTRACE): $(KZTRACE_OBJ)
 	$(CC_HOST) -o $@ $^ -lm
 $(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
-$(MASKED): tools/masked/masked.c Makefile
-$(PATHS): tools/paths/paths.c Makefile
-$(MASKED) $(PATHS):
+$(MASKED): tools/masked/masked.c
+$(PATHS): tools/paths/paths.c
+$(MARKS): tools/marks/marks.c
+$(PLUGINS): Makefile
 	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
+	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $(filter %.c,$^)
 
 # A test names the sources that it is linked with: /* link: hv/blob.c tests/host/arch_host.c */
 links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
@@ -225,10 +237,21 @@ qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
 fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 	@for f in $(FUZZERS); do scripts/fuzz $$f $(FUZZ_TIME) || exit 1; done
 
-size: $(HV) ## text + rodata + data of the hypervisor against its budget
+size: $(HV) ## what each file takes of the hypervisor, against the budget
 	@scripts/size $(SIZE) bench/budget $(HV)
 
 paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
+	bench/paths
+
+cloc: ## lines of code, comment and blank, by folder and kind
+	@scripts/cloc
+
+bench: ## measure all there is, with the peers (long); QUICK=1: virt only, against the budget
+	bench/bench $(if $(QUICK),--quick)
+
+pictures: images $(KZTRACE) ## draw the pictures of the docs anew: of the demo, of what is stored
+	scripts/pictures
+	bench/bench --draw
 	bench/paths
 
 style: ## what a script can check of the code style
