@@ -31,7 +31,7 @@ CFLAGS_ARM = -std=c11 $(OPT) -g -ffreestanding -march=armv8-a -mtune=$(CPU) \
 	-mgeneral-regs-only -mstrict-align -fno-common -ffunction-sections -fdata-sections \
 	-fno-stack-protector -fno-asynchronous-unwind-tables $(WARN)
 CFLAGS_HV = $(CFLAGS_ARM) -fno-pic -ffixed-x18 -mcmodel=tiny \
-	-fomit-frame-pointer -fno-align-functions -Iinclude -Ihv -Iarch -Iarch/arm64
+	-fomit-frame-pointer -fno-align-functions -fstack-usage -Iinclude -Ihv -Iarch -Iarch/arm64
 CFLAGS_GUEST = $(CFLAGS_ARM) -fpie -fvisibility=hidden -Iinclude -Iguests/lib
 CFLAGS_HOST := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN)
 CFLAGS_TEST := -std=c11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARN) \
@@ -79,7 +79,7 @@ LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size style fresh clean
+	list-host-tests list-fuzzers size stack style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -108,6 +108,7 @@ $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 
 $(HV): $(HV_OBJ) $(HV_LDS)
+	@rm -f $@.*.su
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)
 	@# the guest's registers are C's again only in tail position (vectors.h)
 	@! $(OBJCOPY:copy=dump) -d $@ | grep -E "\sbl\s.*<($(TAILS))>"
@@ -208,6 +209,9 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 
 size: $(HV) ## text + rodata + data of the hypervisor against its budget
 	@scripts/size $(SIZE) bench/budget $(HV)
+
+stack: $(HV) ## how deep the hypervisor's stacks get, from its instructions; no recursion
+	@$(PYTHON) tests/static/stack.py $(OBJCOPY:copy=dump) $< arch/arm64/layout.h $(B)/arm64
 
 style: ## what a script can check of the code style
 	@test ! -e tests/style.py || $(PYTHON) tests/style.py
