@@ -79,7 +79,7 @@ LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size stack style fresh clean
+	list-host-tests list-fuzzers size stack misra style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -212,6 +212,9 @@ size: $(HV) ## text + rodata + data of the hypervisor against its budget
 
 stack: $(HV) ## how deep the hypervisor's stacks get, from its instructions; no recursion
 	@$(PYTHON) tests/static/stack.py $(OBJCOPY:copy=dump) $< arch/arm64/layout.h $(B)/arm64
+
+misra: ## hv and arch against MISRA C:2012, as docs/misra.md has it
+	@$(PYTHON) tests/static/misra.py
 
 style: ## what a script can check of the code style
 	@test ! -e tests/style.py || $(PYTHON) tests/style.py

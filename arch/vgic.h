@@ -46,7 +46,7 @@ struct vgic_bank {
 
 /* Of one vCPU. All but hcr is under vgic.lock. */
 struct vgic_cpu {
-	union {
+	union {				/* MISRA D5 */
 		struct {
 			uint32_t hcr;		/* GIC_HCR_ bits in force */
 			/* list registers that hold something, as far as we know */

@@ -580,7 +580,8 @@ enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_whe
 
 	c.cfg = cfg;
 	c.where = (struct blob_where){ BLOB_NO_VM, 0 };
-	c.cpus_used = c.cpus_hard = 0;
+	c.cpus_used = 0;
+	c.cpus_hard = 0;
 	for (uint32_t i = 0; i < LINES_MAX / 32; i++) { /* 32 rounds */
 		c.intid_used[i] = 0;
 	}

@@ -47,7 +47,7 @@ static inline bool spin_trylock(struct spinlock *l)
 
 static inline void spin_unlock(struct spinlock *l)
 {
-	uint16_t *owner = (uint16_t *)&l->word;
+	uint16_t *owner = (uint16_t *)&l->word;		/* MISRA D2 */
 
 	__atomic_store_n(owner, (uint16_t)(__atomic_load_n(owner, __ATOMIC_RELAXED) + 1),
 			 __ATOMIC_RELEASE);

@@ -36,7 +36,7 @@ struct vcpu {
 	struct vm *vm;
 	struct percpu *cpu;		/* the core it lives on, for good */
 	uint32_t id;			/* index in its VM */
-	union {
+	union {				/* MISRA D5 */
 		struct {
 			uint32_t hazard;	/* atomic */
 			/* atomic; OFF -> READY under vm->lock, the rest by its core */

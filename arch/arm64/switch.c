@@ -51,7 +51,7 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	struct arch_away *r = &v->away;
 	uint64_t virt;
 
-	el1_switch(v, &r->sctlr_el1, NULL);
+	(void)el1_switch(v, &r->sctlr_el1, NULL);
 	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
 		odd_save(v);
 	}
