@@ -30,8 +30,9 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
 CFLAGS_ARM = -std=c11 $(OPT) -g -ffreestanding -march=armv8-a -mtune=$(CPU) \
 	-mgeneral-regs-only -mstrict-align -fno-common -ffunction-sections -fdata-sections \
 	-fno-stack-protector -fno-asynchronous-unwind-tables $(WARN)
-CFLAGS_HV = $(CFLAGS_ARM) -fno-pic -ffixed-x18 -mcmodel=tiny \
-	-fomit-frame-pointer -fno-align-functions -fstack-usage -Iinclude -Ihv -Iarch -Iarch/arm64
+# TRACE=off: without the trace, to measure what it takes.
+CFLAGS_HV = $(CFLAGS_ARM) $(if $(filter off,$(TRACE)),-DTRACE_OFF) -fno-pic -ffixed-x18 -mcmodel=tiny \
+	-fomit-frame-pointer -fno-align-functions -Iinclude -Ihv -Iarch -Iarch/arm64
 CFLAGS_GUEST = $(CFLAGS_ARM) -fpie -fvisibility=hidden -Iinclude -Iguests/lib
 CFLAGS_HOST := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN)
 CFLAGS_TEST := -std=c11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer $(WARN) \
@@ -104,6 +105,7 @@ $(B)/arm64/%.S.o: %.S Makefile
 
 $(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
 	-fno-move-loop-invariants -fno-tree-forwprop)
+$(HV) $(HV_OBJ): CFLAGS_HV += -fstack-usage
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 

@@ -428,65 +428,38 @@ uint32_t gic_lr_empty(void)
 	return gic_quick_empty(gic.v3);
 }
 
-/* ICH_LR<n>_EL2 by index: there is no other way to a system register. */
-static void lr_write_v3(uint32_t i, uint64_t v)
+uint64_t gic_lr_word(const struct lr *lr)
 {
-	switch (i) {
-	case 0: write_ich_lr0_el2(v); break;
-	case 1: write_ich_lr1_el2(v); break;
-	case 2: write_ich_lr2_el2(v); break;
-	default: write_ich_lr3_el2(v); break;
-	}
-}
+	uint64_t v = lr->intid;
 
-static uint64_t lr_read_v3(uint32_t i)
-{
-	switch (i) {
-	case 0: return read_ich_lr0_el2();
-	case 1: return read_ich_lr1_el2();
-	case 2: return read_ich_lr2_el2();
-	default: return read_ich_lr3_el2();
+	if (gic.v3) {
+		/* ICH_LR<n>_EL2, IHI 0069 12.4.14. */
+		v |= (uint64_t)lr->state << 62 | (uint64_t)lr->group1 << 60 |
+		     (uint64_t)lr->prio << 48;
+		v |= lr->hw ? BIT64(61) | (uint64_t)lr->intid << 32 : lr->eoi ? BIT64(41) : 0;
+	} else {
+		/* GICH_LRn, IHI 0048 5.3.10. */
+		v |= (uint32_t)lr->state << 28 | (uint32_t)lr->group1 << 30 |
+		     (uint32_t)(lr->prio >> 3) << 23;
+		v |= lr->hw ? BIT(31) | lr->intid << 10 :
+		     (lr->eoi ? BIT(19) : 0) | (uint32_t)lr->source << 10;
 	}
+	return v;
 }
 
 void gic_lr_write(uint32_t i, const struct lr *lr)
 {
-	if (gic.v3) {
-		/* ICH_LR<n>_EL2, IHI 0069 12.4.14. */
-		uint64_t v = (uint64_t)lr->state << 62 | (uint64_t)lr->group1 << 60 |
-			     (uint64_t)lr->prio << 48 | lr->intid;
-
-		if (lr->hw) {
-			v |= BIT64(61) | (uint64_t)lr->intid << 32;
-		} else if (lr->eoi) {
-			v |= BIT64(41);
-		}
-		lr_write_v3(i, v);
-	} else {
-		/* GICH_LRn, IHI 0048 5.3.10. */
-		uint32_t v = (uint32_t)lr->state << 28 | (uint32_t)lr->group1 << 30 |
-			     (uint32_t)(lr->prio >> 3) << 23 | lr->intid;
-
-		if (lr->hw) {
-			v |= BIT(31) | lr->intid << 10;
-		} else {
-			v |= (lr->eoi ? BIT(19) : 0) | (uint32_t)lr->source << 10;
-		}
-		mmio_write32(gic.gich + GICH_LR + i * 4, v);
-	}
+	gic_quick_lr_set(gic.v3, i, gic_lr_word(lr));
 }
 
 void gic_lr_clear(uint32_t i)
 {
-	if (gic.v3) {
-		lr_write_v3(i, 0);
-	} else {
-		mmio_write32(gic.gich + GICH_LR + i * 4, 0);
-	}
+	gic_quick_lr_set(gic.v3, i, 0);
 }
 
 uint32_t gic_lr_state(uint32_t i)
 {
-	return gic.v3 ? (uint32_t)(lr_read_v3(i) >> 62)
-		      : mmio_read32(gic.gich + GICH_LR + i * 4) >> 28 & 3;
+	uint64_t v = gic_quick_lr_get(gic.v3, i);
+
+	return gic.v3 ? (uint32_t)(v >> 62) : (uint32_t)v >> 28 & 3;
 }

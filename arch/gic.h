@@ -136,6 +136,8 @@ uint64_t gic_frame(uint32_t cpu, uint32_t intid);
 
 /* List registers of this core. */
 void gic_lr_write(uint32_t i, const struct lr *lr);
+/* What it writes. */
+uint64_t gic_lr_word(const struct lr *lr);
 void gic_lr_clear(uint32_t i);
 /* LR_ bits of the list register. */
 uint32_t gic_lr_state(uint32_t i);

@@ -96,19 +96,10 @@ static ALWAYS_INLINE void gic_quick_lr_set(bool v3, uint32_t i, uint64_t v)
 	}
 }
 
-/* A pending interrupt into list register i; the fields are those of struct lr. */
-static ALWAYS_INLINE void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint32_t prio,
-				       bool group1, bool hw, uint32_t source)
+/* A pending interrupt, gic_lr_word, into list register i; source: of an SGI, GICv2. */
+static ALWAYS_INLINE void gic_quick_lr(bool v3, uint32_t i, uint64_t word, uint32_t source)
 {
-	if (v3) {
-		uint64_t v = BIT64(62) | (uint64_t)group1 << 60 | (uint64_t)prio << 48 | intid;
-
-		gic_quick_lr_set(v3, i, hw ? v | BIT64(61) | (uint64_t)intid << 32 : v);
-	} else {
-		uint32_t v = BIT(28) | (uint32_t)group1 << 30 | prio >> 3 << 23 | intid;
-
-		gic_quick_lr_set(v3, i, hw ? v | BIT(31) | intid << 10 : v | source << 10);
-	}
+	gic_quick_lr_set(v3, i, v3 ? word : word | source << 10);
 }
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "arch.h"
 #include "gic.h"
+#include "trace.h"
 #include "vgic_bank.h"
 
 void vgic_live_locked(struct vm *vm, struct vgic_bank *b)
@@ -129,7 +130,10 @@ void vgic_line(struct vcpu *v, uint32_t intid, bool high)
 
 	spin_lock(&vgic->lock);
 	if (intid < GIC_PRIVATE) {		/* an edge, of the vCPU's own */
-		b->latch |= high ? bit : 0;
+		if (high) {
+			b->latch |= bit;
+			trace_of(v, KZ_TRACE_INJECT | TRACE_ARG(intid));
+		}
 		if (high && arch_this_cpu()->vcpu == v && vgic_is_loaded(v)) {
 			vgic_deliver_locked(v, b, intid);
 		} else if (high) {
@@ -141,8 +145,11 @@ void vgic_line(struct vcpu *v, uint32_t intid, bool high)
 	if (high) {
 		b->latch |= b->edge & ~b->line & bit;
 	}
-	b->line = high ? b->line | bit : b->line & ~bit;
 	target = b->cpu[intid % 32];
+	if (high && (b->line & bit) == 0 && target < vm->cfg->vcpu_count) {
+		trace_of(&vm->vcpu[target], KZ_TRACE_INJECT | TRACE_ARG(intid));
+	}
+	b->line = high ? b->line | bit : b->line & ~bit;
 	if (target < vm->cfg->vcpu_count && ((b->live | b->inlr) & bit) != 0) {
 		vgic_notify_locked(vm, BIT(target));
 	}
@@ -172,6 +179,7 @@ static NOINLINE void sgi_to_locked(struct vcpu *v, struct vcpu *t, uint32_t inti
 	if (gic.v3 && ((b->group1 >> intid & 1) != 0) != group1) {
 		return;		/* IHI 0069 4.6.2: the other group's SGI */
 	}
+	trace_of(t, KZ_TRACE_INJECT | TRACE_ARG(intid));
 	b->latch |= BIT(intid);
 	if (!gic.v3) {
 		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);

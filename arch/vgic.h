@@ -62,6 +62,8 @@ struct vgic_cpu {
 	uint8_t lr_source[VGIC_LRS];	/* GICv2 SGI */
 	uint8_t sgi_source[16];	/* GICv2: who has an SGI pending here, a bit each */
 	struct vgic_bank bank;	/* INTIDs 0..31 */
+	/* Each, as its interrupt is pending in it, without a source; private ones' are kept up. */
+	uint64_t lr_word[VGIC_LRS];
 	/* What the core's registers have while the vCPU is loaded. */
 	uint64_t lr[VGIC_LRS];	/* of lr_used */
 	uint64_t vmcr, apr[2], hcr_now;
@@ -158,6 +160,8 @@ void vgic_sync_locked(struct vcpu *v);
 void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid);
 /* The core of t, another vCPU, shall look; one that is off does so when it starts. */
 void vgic_ask_locked(struct vcpu *t);
+/* The priority or group of v's private intid changed. Any core. */
+void vgic_word_locked(struct vcpu *v, uint32_t intid);
 /* The twin fired again: the guest has ended it, in whichever list register with HW it was. */
 void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid);
 

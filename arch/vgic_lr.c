@@ -25,24 +25,45 @@ static bool is_target(const struct vcpu *v, const struct vgic_bank *b, uint32_t 
 
 /* ---- List registers of this core ---- */
 
+/* How list register i, whose intid is known, is when that is pending; lr_word says the same. */
+static struct lr lr_pending(struct vcpu *v, uint32_t i)
+{
+	struct vgic_cpu *g = &v->arch.vgic;
+	uint32_t intid = g->lr_intid[i];
+	const struct vgic_bank *b = vgic_bank_of(v, intid);
+	struct lr lr = {
+		.intid = intid,
+		.prio = b->prio[intid % 32],
+		.state = LR_PENDING,
+		.group1 = (b->group1 & BIT(intid % 32)) != 0,
+		.hw = (g->lr_hw & BIT(i)) != 0,
+	};
+
+	g->lr_word[i] = gic_lr_word(&lr);
+	return lr;
+}
+
+void vgic_word_locked(struct vcpu *v, uint32_t intid)
+{
+	const struct vgic_bank *b = &v->arch.vgic.bank;
+
+	if ((b->inlr & BIT(intid)) != 0) {
+		(void)lr_pending(v, b->lr[intid]);
+	}
+}
+
 /* Write list register i, whose intid and source are known; HW is for a pending one only. */
 static void lr_write(struct vcpu *v, uint32_t i, uint32_t state, bool hw, bool eoi)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
-	uint32_t intid = g->lr_intid[i];
-	struct vgic_bank *b = vgic_bank_of(v, intid);
-	struct lr lr = {
-		.intid = intid,
-		.prio = b->prio[intid % 32],
-		.state = (uint8_t)state,
-		.source = g->lr_source[i],
-		.group1 = (b->group1 & BIT(intid % 32)) != 0,
-		.hw = hw,
-		.eoi = eoi,
-	};
+	struct lr lr;
 
 	g->lr_hw = hw ? g->lr_hw | BIT(i) : g->lr_hw & ~BIT(i);
 	g->lr_eoi = eoi ? g->lr_eoi | BIT(i) : g->lr_eoi & ~BIT(i);
+	lr = lr_pending(v, i);
+	lr.state = (uint8_t)state;
+	lr.source = g->lr_source[i];
+	lr.eoi = eoi;
 	gic_lr_write(i, &lr);
 }
 

@@ -135,11 +135,14 @@ static uint32_t bits_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank 
 
 /* These change what `set` says; they return for which interrupts a vCPU shall look. */
 
-static uint32_t write_group(struct vgic_bank *b, uint32_t set)
+static uint32_t write_group(struct vcpu *owner, struct vgic_bank *b, uint32_t set)
 {
 	uint32_t changed = set ^ b->group1;
 
 	b->group1 = set;
+	for (uint32_t s = b == &owner->arch.vgic.bank ? changed : 0; s != 0; s &= s - 1) {
+		vgic_word_locked(owner, (uint32_t)__builtin_ctz(s));
+	}
 	return changed;
 }
 
@@ -192,7 +195,7 @@ static void bits_write(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
 	}
 	switch (reg) {
 	case GICD_IGROUPR:
-		set = write_group(b, set);
+		set = write_group(owner, b, set);
 		break;
 	case GICD_ISENABLER:
 	case GICD_ICENABLER:
@@ -285,6 +288,9 @@ static uint32_t priority_byte(struct vcpu *me, struct vcpu *owner, struct vgic_b
 			vgic_sync_locked(me);	/* which of them an EOI ended, old priorities say */
 		}
 		*prio = (uint8_t)(value & PRIORITY_MASK);
+		if (intid < GIC_PRIVATE) {
+			vgic_word_locked(owner, intid);
+		}
 		if (((b->inlr | b->latch | b->line) & BIT(intid % 32)) != 0) {
 			vgic_notify_locked(me->vm, concerned(owner, intid & ~31u));
 		}

@@ -38,7 +38,7 @@ static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool 
 	if (!hw && !v3) {
 		g->lr_source[i] = (uint8_t)source;
 	}
-	gic_quick_lr(v3, i, (uint32_t)intid, b->prio[intid], b->group1 >> intid & 1, hw, source);
+	gic_quick_lr(v3, i, g->lr_word[i], source);
 	spin_unlock_inline(lock, ticket);
 	return true;
 }
@@ -133,8 +133,7 @@ static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 			}
 			b->latch &= ~set;
 			b->fresh &= ~set;
-			gic_quick_lr(v3, i, intid, b->prio[intid], b->group1 >> intid & 1, false,
-				     source);
+			gic_quick_lr(v3, i, g->lr_word[i], source);
 			done = true;
 		}
 	}

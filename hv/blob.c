@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blob.h"
-#include <stdbool.h>
+
+#include "span.h"
 
 #define AFFINITY_MASK 0xff00ffffffull /* MPIDR_EL1.Aff3, Aff2, Aff1, Aff0: Arm ARM D17.2.101 */
 #define SPI_MIN       32u
 #define LINES_MIN     64u
 #define LINES_MAX     1024u
 #define IPA_END       (1ull << KZ_IPA_BITS)
-#define OWN_MAX       6u /* the image, four GIC frames, the console */
+#define OWN_MAX       7u /* the image, the trace, four GIC frames, the console */
 #define TAKEN_MAX     (OWN_MAX + KZ_VMS_MAX * KZ_REGIONS_MAX)
-
-struct span {
-	uint64_t base, size;
-};
 
 /* What has been seen so far. */
 struct check {
@@ -52,6 +49,9 @@ static const struct rule machine_rules[] = {
 	RULE(kz_cfg_machine, gic_lines, LINES_MIN, LINES_MAX, BLOB_GIC),
 	RULE(kz_cfg_machine, vtimer_intid, 16, 31, BLOB_PPI),
 	RULE(kz_cfg_machine, uart, 0, KZ_UARTS - 1, BLOB_UART),
+	RULE(kz_cfg_machine, trace_chunks, KZ_TRACE_CHUNKS_MIN, KZ_TRACE_CHUNKS_MAX, BLOB_TRACE),
+	RULE(kz_cfg_machine, trace_mode, 0, KZ_TRACE_MODES - 1, BLOB_TRACE),
+	RULE(kz_cfg_machine, trace_on_crash, 0, 1, BLOB_TRACE),
 };
 
 static const struct rule vm_rules[] = {
@@ -89,50 +89,6 @@ static enum blob_err rules_check(const void *base, const struct rule *rule, uint
 }
 
 #define RULES_CHECK(base, rules) rules_check(base, rules, sizeof(rules) / sizeof((rules)[0]))
-
-/* Does [base, base + size) lie in [0, end), without wrapping? */
-static bool span_fits(uint64_t base, uint64_t size, uint64_t end)
-{
-	return (size <= end) && (base <= end - size);
-}
-
-/* Does one of count spans touch s? None of them wraps. count rounds. */
-static bool spans_hit(const struct span *list, uint32_t count, struct span s)
-{
-	while ((count > 0) &&
-	       ((s.base >= list->base + list->size) || (list->base >= s.base + s.size))) {
-		count--, list++;
-	}
-	return count > 0;
-}
-
-/* Does one of count spans have all of s? count rounds. */
-static bool spans_have(const struct span *list, uint32_t count, struct span s)
-{
-	for (; count > 0; count--, list++) {
-		if ((s.base >= list->base) && span_fits(s.base - list->base, s.size, list->size)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool pages_are_valid(struct span s, uint64_t end)
-{
-	return (((s.base | s.size) % KZ_PAGE_SIZE) == 0) && (s.size != 0) &&
-	       span_fits(s.base, s.size, end);
-}
-
-/* Append s to the list, if it is pages below end that none of the list has. */
-static bool pages_take(struct span *list, uint32_t *count, struct span s, uint64_t end)
-{
-	if (!pages_are_valid(s, end) || spans_hit(list, *count, s)) {
-		return false;
-	}
-	list[*count] = s;
-	++*count;
-	return true;
-}
 
 /* [a-z0-9_-]+, then NULs to the end. At most KZ_NAME_MAX rounds. */
 static bool name_is_valid(const char *name)
@@ -254,6 +210,18 @@ static enum blob_err check_ram(struct check *c, const struct kz_cfg_machine *m)
 	return spans_have(ram_spans(m), m->ram_count, c->taken[0]) ? BLOB_OK : BLOB_IMAGE_RAM;
 }
 
+/* The page with struct kz_trace_mem, and the rings behind it, in one bank. */
+static enum blob_err check_trace(struct check *c, const struct kz_cfg_machine *m)
+{
+	struct span s = { m->trace_pa, blob_trace_size(m) };
+
+	c->where.index = 0;
+	return (pages_take(c->taken, &c->own_count, s, KZ_PA_LIMIT) &&
+		spans_have(ram_spans(m), m->ram_count, s))
+		       ? BLOB_OK
+		       : BLOB_TRACE;
+}
+
 /* Take a frame of the hypervisor's own, if it can be one. */
 static bool frame_take(struct check *c, uint64_t base, uint64_t size)
 {
@@ -335,6 +303,7 @@ static enum blob_err check_machine(struct check *c)
 
 	err = (err != BLOB_OK) ? err : check_cores(c, m);
 	err = (err != BLOB_OK) ? err : check_ram(c, m);
+	err = (err != BLOB_OK) ? err : check_trace(c, m);
 	err = (err != BLOB_OK) ? err : check_gic(c, m);
 	err = (err != BLOB_OK) ? err : check_uart(c, m);
 	err = (err != BLOB_OK) ? err : check_ppis(c, m);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <kizami/blob.h>
+#include <kizami/trace.h>
 
 /* Why a blob is refused. blob_strerror() has the words, in this order. */
 enum blob_err {
@@ -48,6 +49,7 @@ enum blob_err {
 	BLOB_ENTRY,
 	BLOB_CONSOLE,
 	BLOB_SERVER,
+	BLOB_TRACE,
 	BLOB_ERRS
 };
 
@@ -66,6 +68,12 @@ struct blob_where {
 static inline const struct kz_cfg_vm *blob_vm(const struct kz_cfg *cfg, uint32_t index)
 {
 	return (const struct kz_cfg_vm *)(const void *)(cfg + 1) + index;
+}
+
+/* blob_trace_size - bytes from trace_pa on that the trace takes; below 2^25 once checked. */
+static inline uint64_t blob_trace_size(const struct kz_cfg_machine *m)
+{
+	return KZ_PAGE_SIZE + (uint64_t)m->cpu_count * m->trace_chunks * KZ_TRACE_CHUNK;
 }
 
 /*

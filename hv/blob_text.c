@@ -11,7 +11,8 @@ static const char messages[] =
 	"level, on_fault or console\0count\0flags\0no such core\0core given twice\0irq_lines\0"
 	"interrupt\0interrupt given twice\0region bounds\0region outside RAM\0device in RAM\0"
 	"region is the hypervisor's\0page given twice\0guest addresses overlap\0load\0"
-	"entry or argument\0console or stolen page\0server or share\0unknown error\0";
+	"entry or argument\0console or stolen page\0server or share\0trace memory or mode\0"
+	"unknown error\0";
 
 const char *blob_strerror(enum blob_err err)
 {

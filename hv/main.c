@@ -4,6 +4,7 @@
 #include "blob.h"
 #include "console.h"
 #include "policy.h"
+#include "trace.h"
 
 /* Nothing to run: say why, and stay. */
 static _Noreturn void refuse(void)
@@ -59,6 +60,7 @@ void hv_main(const struct kz_cfg *cfg, uint64_t image_pa, size_t blob_size_max)
 	check_blob(cfg, image_pa, blob_size_max);
 	machine.vm_count = cfg->vm_count;
 	check_tables(arch_machine_init(), "machine");
+	trace_init();
 	for (uint32_t i = 0; i < machine.vm_count; i++) {
 		const struct kz_cfg_vm *vm = blob_vm(cfg, i);
 
@@ -99,6 +101,7 @@ void hv_panic(const char *fmt, ...)
 	va_start(ap, fmt);
 	text_add_v(&t, fmt, ap);
 	va_end(ap);
+	trace_panic();
 	say("\r\n[kizami] panic: ");
 	say(text);
 	say("\r\n");

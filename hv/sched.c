@@ -6,8 +6,11 @@
 #include "console.h"
 #include "policy.h"
 #include "sched_pick.h"
+#include "trace.h"
 
 #define NS_PER_S	1000000000ull
+
+enum { READY_IRQ, READY_BUDGET, READY_START };	/* KZ_TRACE_READY */
 
 /* ---- Sets and events ---- */
 
@@ -40,11 +43,12 @@ static void mask(struct vcpu *v, bool masked)
 	}
 }
 
-static void make_ready(struct vcpu *v)
+static void make_ready(struct vcpu *v, uint32_t why)
 {
 	struct sched *s = &v->sched;
 	struct sched_core *c = &v->cpu->sched;
 
+	trace_of(v, KZ_TRACE_READY | TRACE_ARG(why));
 	s->state = SCHED_READY;
 	if (has_server(v)) {
 		c->edf |= s->bit;
@@ -58,6 +62,7 @@ static void make_ready(struct vcpu *v)
 /* Its budget is used up: nothing until the period ends, but its deadline is still watched. */
 static COLD void make_throttled(struct vcpu *v)
 {
+	trace_of(v, KZ_TRACE_THROTTLE);
 	take_out(v);
 	v->sched.state = SCHED_THROTTLED;
 	set_event(v, job_event(&v->sched.server));
@@ -68,9 +73,10 @@ static COLD void make_throttled(struct vcpu *v)
 static void begin_job(struct vcpu *v)
 {
 	v->sched.jobs++;
+	trace_of(v, trace_release(v));
 	if (v->sched.server.left > 0) {
 		mask(v, false);
-		make_ready(v);
+		make_ready(v, READY_BUDGET);
 	} else {
 		make_throttled(v);
 	}
@@ -135,11 +141,15 @@ void sched_wake(struct vcpu *v)
 	charge(c, arch_ticks());	/* what it wanted before the next charge is not stolen */
 	s->wanted = c->since;
 	if (!has_server(v)) {
+		trace_of(v, KZ_TRACE_READY);
 		(void)wake_fair(c, v);
 	} else if (!too_late(v, c->since) && server_wake(&s->server, c->since)) {
-		s->jobs += s->server.release != release;
+		if (s->server.release != release) {
+			s->jobs++;
+			trace_of(v, trace_release(v));
+		}
 		mask(v, false);
-		make_ready(v);
+		make_ready(v, READY_IRQ);
 	} else {
 		s->server.told |= too_late(v, c->since);	/* it waited: not unfinished */
 		make_throttled(v);
@@ -152,6 +162,7 @@ void sched_block(struct vcpu *v)
 	struct server *server = &v->sched.server;
 
 	charge(c, arch_ticks());
+	trace_of(v, KZ_TRACE_BLOCK);
 	take_out(v);
 	v->sched.state = SCHED_BLOCKED;
 	if (c->strict && server->left > 0) {
@@ -168,6 +179,7 @@ void sched_job_done(struct vcpu *v)
 
 	charge(c, arch_ticks());
 	if (has_server(v)) {
+		trace_of(v, KZ_TRACE_DONE);
 		take_out(v);
 		s->state = SCHED_DONE;
 		set_event(v, s->server.release + s->server.period);
@@ -203,6 +215,8 @@ static COLD void miss(struct vcpu *v)
 {
 	struct sched *s = &v->sched;
 
+	trace_of(v, KZ_TRACE_MISS | TRACE_VALUE(trace_ticks(s->server.left > 0 ?
+							    (uint64_t)s->server.left : 0)));
 	s->server.told = true;
 	s->misses++;
 	s->late += s->server.left > 0;
@@ -356,7 +370,7 @@ static COLD void start(struct vcpu *v)
 		begin_job(v);
 	} else {
 		(void)place(&v->cpu->sched, v);
-		make_ready(v);
+		make_ready(v, READY_START);
 	}
 }
 
@@ -422,6 +436,7 @@ static struct vcpu *turn(struct percpu *cpu)
 	look_again(c, v != NULL ? turn_end(c, v) : NEVER);
 	arch_timer_arm(c->next);
 	if (v == NULL) {
+		trace_now(cpu, KZ_TRACE_IDLE);
 		arch_cpu_wait();
 	} else if (v->state == VCPU_READY) {
 		vm_load(v->vm);

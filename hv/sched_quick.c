@@ -7,6 +7,7 @@
 #include "sched.h"
 
 #include "sched_pick.h"
+#include "trace.h"
 
 /* v executes next: can it at once? */
 static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
@@ -26,7 +27,13 @@ static ALWAYS_INLINE bool quick_wake_server(struct sched_core *c, struct vcpu *v
 		     too_late(v, c->since) || !server_wake(server, c->since))) {
 		return false;
 	}
-	s->jobs += server->release != release;
+	if (LIKELY(server->release != release)) {
+		s->jobs++;
+		if (TRACE_ON && trace_put(v->cpu, c->since,
+					  trace_release(v) | (v->arch.trace & 0xff00))) {
+			trace_turn(v->cpu);
+		}
+	}
 	s->wanted = c->since;
 	s->state = SCHED_READY;
 	s->event = job_event(server);

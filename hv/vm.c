@@ -4,6 +4,7 @@
 #include "arch.h"
 #include "console.h"
 #include "policy.h"
+#include "trace.h"
 
 struct machine machine;
 
@@ -20,6 +21,7 @@ enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg)
 		v->vm = vm;
 		v->id = i;
 		v->cpu = arch_cpu(cfg->cpu[i]);
+		v->arch.trace = KZ_TRACE_RUN | KZ_TRACE_VCPU(id, i) << 8;
 		sched_add(v);
 	}
 	return arch_vm_init(vm);
@@ -38,6 +40,7 @@ static void vm_start_locked(struct vm *vm)
 {
 	__atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELAXED);
+	trace_of(&vm->vcpu[0], KZ_TRACE_VM_START | TRACE_ARG(vm->restarts & 0xffff));
 	vm->fresh = true;
 	vm->load_region = 0;
 	vm->load_at = 0;
@@ -61,6 +64,7 @@ void vm_halt(struct vm *vm, bool restart)
 	spin_lock(&vm->lock);
 	if (vm->state == VM_RUNNING) {
 		__atomic_store_n(&vm->state, VM_HALTING, __ATOMIC_RELAXED);
+		trace_of(&vm->vcpu[0], KZ_TRACE_VM_STOP | TRACE_ARG(restart));
 		vm->then_start = restart;
 		for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
 			if (vm->vcpu[i].state != VCPU_OFF) {
@@ -107,12 +111,14 @@ void vcpu_off(struct vcpu *v)
 		arch_vcpu_park(v);
 	}
 	spin_lock(&vm->lock);
+	trace_of(v, KZ_TRACE_OFF | TRACE_ARG(vm->state == VM_HALTING));
 	__atomic_store_n(&v->state, VCPU_OFF, __ATOMIC_RELAXED);
 	__atomic_store_n(&v->hazard, 0, __ATOMIC_RELAXED);
 	vm->alive--;
 	ended = vm->alive == 0;
 	if (ended && vm->state == VM_RUNNING) {
 		vm->then_start = false;		/* the last one switched itself off */
+		trace_of(&vm->vcpu[0], KZ_TRACE_VM_STOP);
 	}
 	again = ended && vm->then_start;
 	if (ended) {
@@ -173,11 +179,15 @@ struct vcpu *vcpu_work(struct vcpu *v)
 
 void vcpu_run(struct percpu *cpu)
 {
-	arch_vcpu_enter(sched_next(cpu));
+	struct vcpu *v = sched_next(cpu);
+
+	trace_run(v);
+	arch_vcpu_enter(v);
 }
 
 void vcpu_reset(struct vcpu *v)
 {
+	trace_of(v, KZ_TRACE_START);
 	arch_vcpu_reset(v, v->entry, v->arg);
 	v->sched.executed = 0;
 	v->sched.stolen = 0;
@@ -294,6 +304,8 @@ void vcpu_fault(struct vcpu *v, const struct access *a, enum verdict why)
 {
 	struct vm *vm = v->vm;
 
+	trace_of(v, KZ_TRACE_VM_FAULT | TRACE_ARG(why == FORBIDDEN) |
+		 TRACE_VALUE(a->addr >> 8 & UINT32_MAX));
 	__atomic_fetch_add(&vm->faults, 1, __ATOMIC_RELAXED);
 	if (!__atomic_exchange_n(&vm->fault_reported, true, __ATOMIC_RELAXED)) {
 		report_fault(v, a, why);
@@ -301,6 +313,9 @@ void vcpu_fault(struct vcpu *v, const struct access *a, enum verdict why)
 	if (vm->cfg->on_fault == KZ_FAULT_INJECT) {
 		arch_vcpu_inject_abort(v, a);
 	} else {
+		if (machine.cfg->machine.trace_on_crash != 0) {
+			trace_stop();
+		}
 		vm_halt(vm, vm->cfg->on_fault == KZ_FAULT_RESTART);
 	}
 }

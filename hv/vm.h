@@ -4,6 +4,7 @@
 #define HV_VM_H
 
 #include <kizami/blob.h>
+#include <kizami/trace.h>
 #include <arch_types.h>		/* struct arch_vm, struct arch_vcpu, struct arch_percpu */
 #include "exit.h"
 #include "pl011.h"
@@ -79,6 +80,7 @@ struct vm {
 
 /* What a core owns. Other cores read id and sched.slot, and write sched.inbox. */
 struct percpu {
+	struct kz_trace_head trace;	/* first: the entry code addresses it */
 	struct arch_percpu arch;
 	uint32_t id;			/* index into the blob's machine.mpidr */
 	struct vcpu *vcpu;		/* whose registers the core has, or NULL */

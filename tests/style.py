@@ -29,7 +29,7 @@ FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdalign.h", "
 # In the order of who may include whom: a folder, what it may include by quotes, and by brackets.
 LAYERS = (
     ("include/", (), {"kizami/", "linux/"}),
-    ("hv/", ("hv",), {"kizami/", "arch_types.h"}),
+    ("hv/", ("hv",), {"kizami/", "arch_types.h", "arch_trace.h"}),
     ("arch/arm64/", ("arch/arm64", "arch", "hv"), {"kizami/", "sysreg.h", "barrier.h",
                                                     "gic_quick.h", "vgic.h"}),
     ("arch/", ("arch", "hv"), {"kizami/", "arch_types.h", "sysreg.h", "barrier.h",

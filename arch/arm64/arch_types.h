@@ -31,11 +31,13 @@ _Static_assert(__builtin_offsetof(struct arch_away, cntvoff_el2) == 29 * 8, "swi
 struct arch_vcpu {
 	uint64_t x[32];			/* x[31] is the zero register: 0 */
 	uint64_t host_sp;		/* top of the core's EL2 stack */
+	uint64_t trace;			/* the second word of KZ_TRACE_RUN */
 	uint64_t kick;			/* gic.sgi_value of its core; 0: shared, or unknown */
 	struct vgic_cpu vgic;
 };
 
 _Static_assert(__builtin_offsetof(struct arch_vcpu, host_sp) == VCPU_HOST_SP, "vectors.S");
+_Static_assert(__builtin_offsetof(struct arch_vcpu, trace) == VCPU_TRACE, "vectors.S");
 
 struct arch_vm {
 	uint64_t *root;			/* stage-2 level 1 table, */

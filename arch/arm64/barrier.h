@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Barriers and hints, one instruction a function (DDI 0487, B2.3, C6.2). */
+/* Barriers, hints and what C has no word for, one instruction a function (DDI 0487, B2.3, C6.2). */
 #ifndef BARRIER_H
 #define BARRIER_H
+
+#include <stdint.h>
 
 static inline void isb(void)
 {
@@ -31,6 +33,13 @@ static inline void wfi(void)
 static inline void yield(void)
 {
 	__asm__ volatile("yield" : : : "memory");
+}
+
+/* Store two words; returns the address behind them. */
+static inline uint64_t store_pair(uint64_t at, uint64_t a, uint64_t b)
+{
+	__asm__ volatile("stp %1, %2, [%0], #16" : "+r"(at) : "r"(a), "r"(b) : "memory");
+	return at;
 }
 
 /* Order what was written to memory before a system register write that tells others. */

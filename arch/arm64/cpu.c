@@ -13,7 +13,6 @@
 #include "vectors.h"
 
 extern char _percpu[];
-extern _Alignas(4096) char _end[];	/* kizami.lds: the blob begins there */
 
 _Static_assert(sizeof(struct percpu) + PANIC_ROOM <= PANIC_STACK, "room for a panic's stack");
 /* SP_EL2 points at one while its guest runs: SCTLR_EL2.SA wants 16 (DDI 0487 D1.3.10). */
@@ -48,9 +47,8 @@ void boot_main(uint64_t image_pa)
 {
 	uint64_t image = (uint64_t)_head;
 	uint64_t size = *(const uint64_t *)(image + IMAGE_SIZE_FIELD);
-	const struct kz_cfg *cfg = (const struct kz_cfg *)_end;
-	uint64_t offset = (uint64_t)_end - image;
-	size_t avail = size > offset ? size - offset : 0;
+	const struct kz_cfg *cfg = (const struct kz_cfg *)(image + boot_size);
+	size_t avail = size > boot_size ? size - boot_size : 0;
 
 	image_to_ptr = image - image_pa;
 	trap_init_cpu();

@@ -104,4 +104,7 @@ boot_regs:
 	.global boot_root
 boot_root:
 	.quad	0			/* written once, before the page becomes read-only */
+	.global boot_size
+boot_size:
+	.quad	_end - _head
 	.ltorg

@@ -10,8 +10,10 @@
  * EL2 stage 1, 39 bits:
  *   0 .. KZ_PA_LIMIT       RAM of VMs and device frames at their physical address, as far as needed
  *   HV_VA ..               the image: hypervisor, blob, guest images
+ *   TRACE_VA ..            the trace: each chunk of KZ_TRACE_CHUNK bytes, and a hole as large
  */
 #define HV_VA		0x7fc0000000
+#define TRACE_VA	0x7ffe000000
 
 #define IMAGE_SIZE_FIELD	16	/* of the Image header in head.S; kzc fills it in */
 

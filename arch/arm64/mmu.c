@@ -7,10 +7,13 @@
 #include "layout.h"
 #include "pt.h"
 #include "sysreg.h"
+#include "trace.h"
 #include "vectors.h"
 
+_Static_assert(TRACE_VA + 2ull * KZ_CPUS_MAX * KZ_TRACE_CHUNKS_MAX * KZ_TRACE_CHUNK <=
+	       HV_VA + 0x40000000, "layout.h");
+
 extern char _text[], _rodata[], _data[], _percpu[], _percpu_end[];
-extern _Alignas(4096) char _end[];
 
 uint64_t image_to_ptr;
 
@@ -30,7 +33,7 @@ static bool map_part(const struct pt *t, uint64_t image, const char *from, const
 
 /*
  * Runs at the physical address, MMU off: nothing here may use an absolute
- * pointer. The image: W^X, a hole below each stack; behind _end come the blob
+ * pointer. The image: W^X, a hole below each stack; behind boot_size come the blob
  * and the guest images, read-only. The boot page is mapped where it is, too.
  */
 uint64_t boot_map(uint64_t image)
@@ -38,18 +41,19 @@ uint64_t boot_map(uint64_t image)
 	struct pt t = { .root = pt_alloc(), .to_ptr = 0 };
 	uint64_t size = *(const uint64_t *)(image + IMAGE_SIZE_FIELD);
 	const char *end = (const char *)image + page_up(size);
+	const char *own_end = (const char *)image + boot_size;
 	bool ok = map_part(&t, image, _text, _rodata, S1_TEXT);
 
 	ok &= map_part(&t, image, _rodata, _data, S1_RODATA);
 	ok &= map_part(&t, image, _data, _percpu, S1_DATA);
-	ok &= map_part(&t, image, _percpu_end, _end, S1_DATA);
+	ok &= map_part(&t, image, _percpu_end, own_end, S1_DATA);
 	ok &= pt_map(&t, image, image, PAGE_SIZE, S1_TEXT) == KZ_OK;
 	/* MISRA D7 */
 	for (const char *core = _percpu; core < _percpu_end; core += PERCPU_SIZE) {
 		ok &= map_part(&t, image, core + PERCPU_GUARD, core + PERCPU_SIZE, S1_DATA);
 	}
-	if (end > _end) {
-		ok &= map_part(&t, image, _end, end, S1_RODATA);
+	if (end > own_end) {
+		ok &= map_part(&t, image, own_end, end, S1_RODATA);
 	}
 	boot_root = (uint64_t)t.root;
 	/*
@@ -97,10 +101,35 @@ static enum kz_err map_gic(const struct kz_cfg_machine *m)
 	return err;
 }
 
+/* Behind the page with struct kz_trace_mem, a ring for each core. */
+static enum kz_err map_trace(const struct kz_cfg_machine *m)
+{
+	const struct pt t = {
+		.root = (uint64_t *)(boot_root + image_to_ptr),
+		.to_ptr = image_to_ptr,
+	};
+	enum kz_err err = map_direct(m->trace_pa, PAGE_SIZE, S1_DATA);
+	uint64_t from = m->trace_pa + PAGE_SIZE;
+	uint64_t to = TRACE_VA;
+
+	for (uint32_t i = 0; i < m->cpu_count * m->trace_chunks && err == KZ_OK; i++) {
+		if (i % m->trace_chunks == 0) {
+			arch_cpu(i / m->trace_chunks)->trace.base = to;
+		}
+		err = pt_map(&t, to, from, KZ_TRACE_CHUNK, S1_DATA);
+		from += KZ_TRACE_CHUNK;
+		to += 2 * KZ_TRACE_CHUNK;
+	}
+	return err;
+}
+
 enum kz_err mmu_map_machine(const struct kz_cfg *cfg)
 {
 	enum kz_err err = map_gic(&cfg->machine);
 
+	if (err == KZ_OK) {
+		err = map_trace(&cfg->machine);
+	}
 	for (uint32_t i = 0; i < cfg->vm_count; i++) {
 		const struct kz_cfg_vm *vm = blob_vm(cfg, i);
 

@@ -6,11 +6,11 @@
 
 #define DESC_TABLE	BIT64(1)	/* levels 1 and 2; a page at level 3 */
 #define DESC_ADDR	0x0000fffffffff000ull
-#define HV_TABLES	24u		/* for the hypervisor's own map */
+#define HV_TABLES	28u		/* for the hypervisor's own map; 4 of the trace */
 
 /* Zeros in the image file: nobody clears them. */
 uint64_t pt_pool[KZ_PT_PAGES + HV_TABLES][PT_ENTRIES]
-	__attribute__((aligned(PAGE_SIZE), section(".bss.tables")));
+	__attribute__((aligned(PAGE_SIZE), section(".bss..tables")));
 static uint32_t pool_used;
 
 const char *pt_pool_end(void)

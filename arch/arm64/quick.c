@@ -10,6 +10,7 @@
 #include "esr.h"
 #include "psci.h"
 #include "sysreg.h"
+#include "trace.h"
 #include "trap.h"
 #include "vectors.h"
 #include "vgic_quick.h"
@@ -21,8 +22,63 @@
 #define WORD_MASK	(63u << 26 | ESR_IL | ISS_ISV | 3u << 22 | ISS_SSE | ISS_S1PTW)
 #define WORD		(EC_DABT << 26 | ESR_IL | ISS_ISV | 2u << 22)
 
+#define QUICK(class, arg)	((KZ_TRACE_QUICK + KZ_TRACE_##class) | TRACE_ARG(arg))
+
+/* When this exit began; read by nobody where there is no trace. */
+static ALWAYS_INLINE uint64_t begin(void)
+{
+	return TRACE_ON ? arch_count() : 0;
+}
+
+static NOINLINE struct vcpu *full(struct vcpu *v)
+{
+	trace_turn(v->cpu);
+	return v;
+}
+
+/* There is more to do for v than that. */
+static NOINLINE struct vcpu *busy(struct vcpu *v, uint64_t begun,
+				  uint64_t quick)
+{
+	trace_at(v->cpu, begun, quick - KZ_TRACE_QUICK + KZ_TRACE_EXIT);
+	return trap_finish(v);
+}
+
+/* v goes on: the whole exit is a record. */
+static ALWAYS_INLINE struct vcpu *done(struct vcpu *v, uint64_t begun,
+				       uint64_t quick)
+{
+	if (UNLIKELY(v->hazard != 0)) {
+		return busy(v, begun, quick);
+	}
+	if (TRACE_ON && trace_put(v->cpu, begun, quick | TRACE_VALUE(arch_count()))) {
+		return full(v);
+	}
+	return v;
+}
+
+/* It may be another that goes on: the exit begins. True: the chunk is full. */
+static ALWAYS_INLINE bool leave(const struct vcpu *v, uint64_t begun, uint64_t quick)
+{
+	return TRACE_ON && trace_put(v->cpu, begun, quick - KZ_TRACE_QUICK + KZ_TRACE_EXIT);
+}
+
+static NOINLINE struct vcpu *full_sched(struct vcpu *v, uint64_t now)
+{
+	trace_turn(v->cpu);
+	return trap_sched(v, now);
+}
+
+static NOINLINE struct vcpu *full_job_done(struct vcpu *v, uint64_t now)
+{
+	trace_turn(v->cpu);
+	return trap_job_done(v, now);
+}
+
 struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 {
+	uint64_t now = begin();
+
 	v->exits[EXIT_HCALL]++;
 	if (ESR_EC(esr) == EC_SMC) {
 		/* HVC returns behind itself, a trapped SMC does not */
@@ -32,11 +88,14 @@ struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 		return trap_call_long(v, esr);
 	}
 	if (LIKELY(smccc_quick(v))) {
-		return trap_finish(v);
+		return done(v, now, QUICK(HCALL, KZ_TRACE_CALL(PSCI_VERSION_32)));
 	}
 	if ((uint32_t)v->arch.x[0] == KZ_HVC_JOB_DONE) {
 		v->arch.x[0] = (uint64_t)KZ_OK;
-		return trap_job_done(v);
+		if (leave(v, now, QUICK(HCALL, KZ_TRACE_CALL(KZ_HVC_JOB_DONE)))) {
+			return full_job_done(v, now);
+		}
+		return trap_job_done(v, now);
 	}
 	return trap_call_long(v, esr);
 }
@@ -72,6 +131,7 @@ static inline uint64_t gic_word(struct vcpu *v, uint64_t at, uint32_t iss)
 
 struct vcpu *trap_sync(struct vcpu *v, uint64_t esr)
 {
+	uint64_t now = begin();
 	uint32_t rt;
 
 	if (LIKELY((esr & WORD_MASK) == WORD)) {
@@ -87,50 +147,58 @@ struct vcpu *trap_sync(struct vcpu *v, uint64_t esr)
 		}
 		v->exits[EXIT_MMIO]++;
 		write_elr_el2(read_elr_el2() + 4);
-		return trap_finish(v);
+		return done(v, now, QUICK(MMIO, at >> 2 & 0xffff));
 	}
 	return trap_sync_long(v, esr);
 }
 
 struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
 {
+	uint64_t now = begin();
+	uint64_t value = v->arch.x[esr >> 5 & 31];
+
 	/* An SGI (GICv3): the one trapped register on a hot path. */
-	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R &&
-		   vgic_quick_sgi1r(v, v->arch.x[esr >> 5 & 31]))) {
+	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R && vgic_quick_sgi1r(v, value))) {
 		v->exits[EXIT_SYSREG]++;
 		write_elr_el2(read_elr_el2() + 4);
-		return trap_finish(v);
+		return done(v, now,
+			    QUICK(SGI, (value << 4 & 0xff0) | (value >> 24 & 0xf)));
 	}
 	return trap_sync_long(v, esr);
 }
 
 /* Our timer: a level, until vcpu_switch or sched_next sets it anew. */
-static ALWAYS_INLINE struct vcpu *own_timer(struct vcpu *v, uint64_t iar, bool v3)
+static ALWAYS_INLINE struct vcpu *own_timer(struct vcpu *v, uint64_t now,
+					    uint64_t iar, bool v3)
 {
 	gic_quick_dir(v3, iar);
 	v->exits[EXIT_KICK]++;
-	return trap_sched(v);
+	if (leave(v, now, QUICK(KICK, iar & INTID))) {
+		return full_sched(v, now);
+	}
+	return trap_sched(v, now);
 }
 
 /* Once for each version of the GIC: nothing of the other is in its way. */
 static ALWAYS_INLINE struct vcpu *irq(struct vcpu *v, bool v3)
 {
+	uint64_t now = arch_count();
 	uint64_t iar = gic_quick_ack(v3);
 	uint64_t intid = iar & INTID;
 
 	if (LIKELY(intid - GIC_SGIS < GIC_PRIVATE - GIC_SGIS)) {
 		gic_quick_eoi(v3, iar);
 		if (intid == gic.htimer) {
-			return own_timer(v, iar, v3);
+			return own_timer(v, now, iar, v3);
 		}
 		if (LIKELY(vgic_quick_again(v, intid, v3, true, 0))) {
 			v->exits[EXIT_IRQ]++;
-			return trap_finish(v);
+			return done(v, now, QUICK(IRQ, intid));
 		}
-		return trap_irq_long(v, (uint32_t)iar);
+		return trap_irq_long(v, (uint32_t)iar, now);
 	}
 	if (intid >= GIC_SPURIOUS) {
-		return trap_irq_long(v, (uint32_t)intid);
+		return trap_irq_long(v, (uint32_t)intid, now);
 	}
 	gic_quick_eoi(v3, iar);
 	if (intid == GIC_SGI_KICK) {
@@ -140,11 +208,13 @@ static ALWAYS_INLINE struct vcpu *irq(struct vcpu *v, bool v3)
 		v->exits[EXIT_KICK]++;
 		if (LIKELY(__atomic_compare_exchange_n(&v->hazard, &only, 0, false,
 						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))) {
-			return vgic_quick_attend(v, v3) ? v : trap_kick_long(v);
+			if (UNLIKELY(!vgic_quick_attend(v, v3))) {
+				return trap_kick_long(v, now);
+			}
 		}
-		return trap_finish(v);
+		return done(v, now, QUICK(KICK, GIC_SGI_KICK));
 	}
-	return trap_irq_long(v, (uint32_t)iar);
+	return trap_irq_long(v, (uint32_t)iar, now);
 }
 
 static NOINLINE struct vcpu *irq_v2(struct vcpu *v)

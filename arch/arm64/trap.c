@@ -8,6 +8,7 @@
 #include "gic.h"
 #include "psci.h"
 #include "sysreg.h"
+#include "trace.h"
 #include "uart.h"
 #include "vectors.h"
 #include "vgic.h"
@@ -30,6 +31,26 @@ void trap_init_cpu(void)
 	isb();
 }
 
+struct vcpu *trap_finish(struct vcpu *v)
+{
+	if (v->hazard != 0) {
+		v = vcpu_work(v);
+	}
+	trace_run(v);
+	return v;
+}
+
+/* The exit of v, which executes here, begins, or began at `now`. */
+static void leave_at(const struct vcpu *v, uint64_t now, uint32_t class, uint32_t arg)
+{
+	trace_at(v->cpu, now, (KZ_TRACE_EXIT + class) | TRACE_ARG(arg & 0xffff));
+}
+
+static void leave(const struct vcpu *v, uint32_t class, uint32_t arg)
+{
+	leave_at(v, arch_count(), class, arg);
+}
+
 /* Behind the instruction that was emulated. */
 static void skip(uint64_t esr)
 {
@@ -43,6 +64,7 @@ struct vcpu *sched_exit(struct vcpu *v)
 
 struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)
 {
+	leave(v, KZ_TRACE_HCALL, KZ_TRACE_CALL(v->arch.x[0]));
 	if ((esr & HVC_IMM) != 0) {
 		v->arch.x[0] = (uint64_t)PSCI_NOT_SUPPORTED;
 	} else if (smccc_call(v)) {
@@ -50,7 +72,7 @@ struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)
 			v->arch.kick = 0;
 			vcpu_share(v);
 		}
-		return trap_sched(v);
+		return trap_sched(v, arch_count());
 	}
 	return trap_finish(v);
 }
@@ -70,7 +92,12 @@ static struct vcpu *wait(struct vcpu *v, uint64_t esr)
 	v->exits[EXIT_WFX]++;
 	if (!v->vm->arch.hrt) {
 		skip(esr);
-		return vcpu_wait(v) ? sched_next(v->cpu) : trap_finish(v);
+		if (vcpu_wait(v)) {
+			v = sched_next(v->cpu);
+			trace_run(v);
+			return v;
+		}
+		return trap_finish(v);
 	}
 	if (gic_doze_lent(v->cpu->id)) {
 		skip(esr);
@@ -192,11 +219,12 @@ static struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 	struct access a;
 	enum verdict verdict;
 
+	/* HPFAR_EL2.FIPA is the page of a translation fault; stage 2 raises no other here. */
+	a.addr = (read_hpfar_el2() & ~0xfull) << 8 | (read_far_el2() & 0xfff);
+	leave(v, KZ_TRACE_MMIO, (uint32_t)(a.addr >> 2));
 	if (UNLIKELY((iss & (ISS_ISV | ISS_S1PTW)) != ISS_ISV)) {
 		return odd_abort(v, esr);
 	}
-	/* HPFAR_EL2.FIPA is the page of a translation fault; stage 2 raises no other here. */
-	a.addr = (read_hpfar_el2() & ~0xfull) << 8 | (read_far_el2() & 0xfff);
 	a.size = (uint8_t)size;
 	a.write = (iss & ISS_WNR) != 0;
 	a.fetch = false;
@@ -215,11 +243,36 @@ static struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 	return trap_finish(v);
 }
 
+static void leave_sync(const struct vcpu *v, uint64_t esr)
+{
+	uint32_t iss = (uint32_t)esr;
+
+	switch (ESR_EC(esr)) {
+	case EC_SYSREG:			/* op0, op1, CRn, CRm, op2, as instructions have them */
+		leave(v, KZ_TRACE_SYSREG, (iss >> 20 & 3) << 14 | (iss >> 14 & 7) << 11 |
+		      (iss >> 10 & 15) << 7 | (iss >> 1 & 15) << 3 | (iss >> 17 & 7));
+		break;
+	case EC_WFX:
+		leave(v, KZ_TRACE_WFX, 0);
+		break;
+	case EC_FP:
+		leave(v, KZ_TRACE_FP, 0);
+		break;
+	case EC_IABT:
+		leave(v, KZ_TRACE_FAULT, 0);
+		break;
+	default:
+		leave(v, KZ_TRACE_UNDEF, 0);
+		break;
+	}
+}
+
 /* Everything that is not an access to data. */
 static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 {
 	struct access a = { .size = 4, .fetch = true };
 
+	leave_sync(v, esr);
 	switch (ESR_EC(esr)) {
 	case EC_IABT:
 		a.addr = fault_ipa(esr, read_far_el2());
@@ -255,6 +308,7 @@ struct vcpu *trap_sync_long(struct vcpu *v, uint64_t esr)
 struct vcpu *trap_serror(struct vcpu *v)
 {
 	/* An access of its own that the bus answered late: it comes back as the guest's SError. */
+	leave(v, KZ_TRACE_FAULT, 0);
 	__atomic_fetch_add(&v->vm->faults, 1, __ATOMIC_RELAXED);
 	v->exits[EXIT_FAULT]++;
 	write_hcr_el2(read_hcr_el2() | HCR_VSE);
@@ -293,10 +347,12 @@ static enum exit_class own_irq(uint32_t iar, uint32_t intid)
 }
 
 /* Not the guest's, or nothing at all. */
-static struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
+static struct vcpu *other_irq(struct vcpu *v, uint32_t iar, uint64_t now)
 {
 	enum exit_class class = EXIT_KICK;
+	uint32_t maint = machine.cfg->machine.maint_intid;
 
+	leave_at(v, now, (iar & INTID) == maint ? KZ_TRACE_MAINT : KZ_TRACE_KICK, iar & INTID);
 	if ((iar & INTID) < GIC_SPURIOUS) {
 		class = own_irq(iar, iar & INTID);
 	}
@@ -308,35 +364,39 @@ static struct vcpu *other_irq(struct vcpu *v, uint32_t iar)
 }
 
 /* An interrupt whose priority is dropped, and for which there is no quick way. */
-struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar)
+struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar, uint64_t now)
 {
 	uint32_t intid = iar & INTID;
 	struct vcpu *t;
 
 	if (vgic_has_twin(v, intid)) {
+		leave_at(v, now, KZ_TRACE_IRQ, intid);
 		v->exits[EXIT_IRQ]++;
 		vgic_hw_irq(v, intid);
 		return trap_finish(v);
 	}
 	t = vgic_target(intid);
 	if (t != NULL && (t->cpu == v->cpu || !t->vm->arch.hrt)) {
+		leave_at(v, now, KZ_TRACE_IRQ, intid);
 		if (t->cpu == v->cpu) {		/* else it was retargeted meanwhile */
 			t->exits[EXIT_IRQ]++;
-			sched_blame(t, arch_ticks());
+			sched_blame(t, now);
 		}
 		vgic_hw_irq(t, intid);
-		return trap_sched(v);
+		return trap_sched(v, arch_count());
 	}
 	if (intid == GIC_SGI_SCHED || intid == machine.cfg->machine.uart_intid) {
+		leave_at(v, now, KZ_TRACE_KICK, intid);
 		v->exits[EXIT_KICK]++;
 		(void)own_irq(iar, intid);
-		return trap_sched(v);
+		return trap_sched(v, arch_count());
 	}
-	return other_irq(v, iar);
+	return other_irq(v, iar, now);
 }
 
-struct vcpu *trap_kick_long(struct vcpu *v)
+struct vcpu *trap_kick_long(struct vcpu *v, uint64_t now)
 {
+	leave_at(v, now, KZ_TRACE_KICK, GIC_SGI_KICK);
 	vgic_attend(v);
 	return trap_finish(v);
 }
@@ -347,6 +407,7 @@ void trap_irq_el2(struct percpu *cpu)
 	uint32_t intid = iar & INTID;
 	struct vcpu *v;
 
+	trace_now(cpu, KZ_TRACE_WAKE | TRACE_ARG(intid));
 	if (intid >= GIC_SPURIOUS) {
 		return;
 	}

@@ -5,19 +5,16 @@
 
 #include "vm.h"
 
-/* Who runs on: the vCPU that left, when nobody asked for more than that. */
-static inline struct vcpu *trap_finish(struct vcpu *v)
-{
-	return UNLIKELY(v->hazard != 0) ? vcpu_work(v) : v;
-}
+/* The end of an exit that EXIT began: v goes on, when nobody asked for more than that. */
+struct vcpu *trap_finish(struct vcpu *v);
 
 /* The long ways of exits, for what quick.c does not do itself: they return who runs next. */
 struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr);
 struct vcpu *trap_sync_long(struct vcpu *v, uint64_t esr);
 /* An acknowledged interrupt whose priority is dropped, or a spurious one. */
-struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar);
+struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar, uint64_t now);
 /* HAZARD_IRQ was set, and is taken back. */
-struct vcpu *trap_kick_long(struct vcpu *v);
+struct vcpu *trap_kick_long(struct vcpu *v, uint64_t now);
 
 /* vcpu.c: on a shared core the WFI of v, which is loaded, is ours. */
 void vcpu_share(const struct vcpu *v);

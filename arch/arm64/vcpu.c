@@ -6,6 +6,7 @@
 #include "mmu.h"
 #include "psci.h"
 #include "sysreg.h"
+#include "trace.h"
 #include "trap.h"
 #include "vectors.h"
 
@@ -274,6 +275,7 @@ void vcpu_standby(struct vcpu *v)
 	if (v->vm->arch.hrt && gic_doze_lent(v->cpu->id)) {
 		return;
 	}
+	trace_now(v->cpu, KZ_TRACE_IDLE);
 	/* a physical interrupt, ours included, ends it and is taken on return */
 	wfi();
 }

@@ -57,11 +57,23 @@
 	ldp	x28, x29, [sp, #VCPU_X(28)]
 	.endm
 
-	/* x0 = vCPU, SP = the core's stack. */
-	.macro	host_stack
+	/* x0 = vCPU, cpu = the core's struct percpu; SP = its stack, which ends there. */
+	.macro	host_stack cpu
 	mov	x0, sp
-	ldr	x2, [sp, #VCPU_HOST_SP]
-	mov	sp, x2
+	ldr	\cpu, [sp, #VCPU_HOST_SP]
+	mov	sp, \cpu
+	.endm
+
+	/* KZ_TRACE_RUN of the vCPU x0; SP as above, where percpu.trace.next is. */
+	.macro	trace_run
+#ifndef TRACE_OFF
+	mrs	x1, cntpct_el0
+	ldr	x2, [x0, #VCPU_TRACE]
+	ldr	x3, [sp]
+	stp	x1, x2, [x3], #16
+	stlr	x3, [sp]		/* a reader that sees it sees the record */
+	tbnz	x3, #15, trace_full	/* KZ_TRACE_CHUNK */
+#endif
 	.endm
 
 	/* A slot of the table: 32 instructions. */
@@ -78,7 +90,7 @@
 	.macro	slot n, target
 	slot_at	\n
 	save_short
-	host_stack
+	host_stack x1
 	bl	\target
 	mov	sp, x0
 	restore_short
@@ -100,11 +112,11 @@
 vectors:
 	slot_bug 0
 exit_sync:
-	host_stack
+	host_stack x2
 	mrs	x1, esr_el2
-	lsr	w2, w1, #26		/* ESR_EL2.EC, D19.2.37 */
-	sub	w2, w2, #0x16		/* HVC and SMC in AArch64 state: 0x16, 0x17 */
-	cmp	w2, #1
+	lsr	w3, w1, #26		/* ESR_EL2.EC, D19.2.37 */
+	sub	w3, w3, #0x16		/* HVC and SMC in AArch64 state: 0x16, 0x17 */
+	cmp	w3, #1
 	b.hi	exit_sysreg
 	bl	trap_call
 	mov	sp, x0
@@ -117,10 +129,10 @@ exit_sync:
 	 */
 	slot_bug 1
 exit_sysreg:
-	cmp	w2, #(0x18 - 0x16)
+	cmp	w3, #(0x18 - 0x16)
 	b.ne	exit_abort
-	ubfx	w3, w1, #5, #5
-	cmp	w3, #17
+	ubfx	w4, w1, #5, #5
+	cmp	w4, #17
 	b.hi	exit_long
 	bl	trap_sysreg
 	mov	sp, x0
@@ -129,10 +141,10 @@ exit_sysreg:
 
 	slot_bug 2
 exit_abort:
-	cmp	w2, #(0x24 - 0x16)
-	ubfx	w3, w1, #16, #5
+	cmp	w3, #(0x24 - 0x16)
+	ubfx	w4, w1, #16, #5
 	b.ne	exit_long
-	cmp	w3, #17
+	cmp	w4, #17
 	b.hi	exit_long
 	bl	trap_sync
 	mov	sp, x0
@@ -161,33 +173,26 @@ vcpu_enter:
 	restore_short
 	eret
 
-	/* uint64_t smc_call(fn, a, b, c): SMCCC, DEN0028, 2.6: x4 to x17 are lost. */
+	/*
+	 * x0 = the vCPU that left, x1 = when; SP is as the vector had it, x18 to x29 are the
+	 * guest's.
+	 */
 	slot_bug 5
-	.global smc_call
-smc_call:
-	smc	#0
-	ret
-
-	/* x0 = the vCPU that left; SP is as the vector had it, x18 to x29 are the guest's. */
 	.global trap_sched, trap_job_done
 trap_job_done:
 	save_rest
 	mov	x19, x0
-	/* not read before the exception that brought us here: that synchronized */
-	mrs	x1, cntpct_el0
 	bl	sched_quick_job_done
 	b	1f
 trap_sched:
 	save_rest
 	mov	x19, x0
-	mrs	x1, cntpct_el0
 	bl	sched_quick
 1:	mov	x1, x19
-	cbz	x0, 2f
+	cbz	x0, sched_long
 	bl	vcpu_switch
-	b	exit_all
-2:	mov	x0, x19
-	bl	sched_exit
+sched_run:
+	trace_run
 	b	exit_all
 
 	/* void fp_clear(void): nothing of an earlier owner's is left in the FP registers. */
@@ -206,6 +211,21 @@ fp_clear:
 	.endr
 	msr	fpcr, xzr
 	msr	fpsr, xzr
+	ret
+sched_long:
+	mov	x0, x19
+	bl	sched_exit
+	b	sched_run
+trace_full:
+	mov	x19, x0
+	mov	x0, sp
+	bl	trace_turn
+	mov	x0, x19
+	b	exit_all
+	/* uint64_t smc_call(fn, a, b, c): SMCCC, DEN0028, 2.6: x4 to x17 are lost. */
+	.global smc_call
+smc_call:
+	smc	#0
 	ret
 
 	/* From a guest in AArch64 state: synchronous, IRQ, FIQ, SError. */

@@ -5,6 +5,7 @@
 
 #define VCPU_X(n)	((n) * 8)
 #define VCPU_HOST_SP	256
+#define VCPU_TRACE	264
 
 #ifndef __ASSEMBLER__
 
@@ -34,11 +35,11 @@ void el1_load(struct vcpu *v, const uint64_t *regs);
 void fp_save(uint64_t *to);
 void fp_load(const uint64_t *from);
 /*
- * Another vCPU may go on than v, which left. Reached by a jump only, in the tail of what a vector
- * calls: C has put back the registers that are the guest's (the build checks that).
+ * Another vCPU may go on than v, which left at `now`. Reached by a jump only, in the tail of what a
+ * vector calls: C has put back the registers that are the guest's (the build checks that).
  */
-struct vcpu *trap_sched(struct vcpu *v);
-struct vcpu *trap_job_done(struct vcpu *v);	/* and it gives way to others */
+struct vcpu *trap_sched(struct vcpu *v, uint64_t now);
+struct vcpu *trap_job_done(struct vcpu *v, uint64_t now);	/* and it gives way to others */
 /* What they call. */
 struct vcpu *sched_exit(struct vcpu *v);
 struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old);
@@ -49,6 +50,7 @@ _Noreturn void boot_main(uint64_t image_pa);
 _Noreturn void secondary_main(struct percpu *cpu);
 extern char _head[], secondary_entry[];
 extern uint64_t boot_root;
+extern const uint64_t boot_size;	/* with its zeros: the blob is behind it */
 
 #endif
 #endif

@@ -20,7 +20,7 @@
 #define KZ_TRACE_CHUNK		0x8000u		/* bytes */
 #define KZ_TRACE_CHUNK_RECORDS	(KZ_TRACE_CHUNK / 16u)
 #define KZ_TRACE_CHUNKS_MIN	2u		/* a core */
-#define KZ_TRACE_CHUNKS_MAX	64u
+#define KZ_TRACE_CHUNKS_MAX	16u
 #define KZ_TRACE_CORES		8u
 
 struct kz_trace_record {
@@ -63,18 +63,18 @@ enum kz_trace_type {
 	 * arg: 0 it executes, 1 hypervisor, 2 sleep */
 	KZ_TRACE_STATE = 1,
 	KZ_TRACE_RUN = 2,	/* the core executes vcpu from here on */
-	KZ_TRACE_IDLE = 3,	/* no vCPU is ready: the core sleeps */
-	KZ_TRACE_WAKE = 4,	/* the core's sleep ends by an interrupt, or it is polled; arg: INTID */
+	KZ_TRACE_IDLE = 3,	/* the core sleeps */
+	KZ_TRACE_WAKE = 4,	/* an interrupt ends its sleep, or it was polled; arg: INTID */
 
 	/* vCPUs. A RUN of one that was blocked implies READY, at the time of the exit before it. */
 	KZ_TRACE_READY = 8,	/* vcpu is ready; arg: 0 an interrupt, 1 budget, 2 start */
 	KZ_TRACE_BLOCK = 9,	/* vcpu waits for an interrupt: its job is done */
-	KZ_TRACE_RELEASE = 10,	/* a job of vcpu is released; value: deadline from here, in 64 ticks */
+	KZ_TRACE_RELEASE = 10,	/* a job of vcpu begins; value: deadline from here, in 64 ticks */
 	KZ_TRACE_DONE = 11,	/* vcpu says that its job is done */
 	KZ_TRACE_THROTTLE = 12,	/* vcpu has used its budget up */
-	KZ_TRACE_MISS = 13,	/* vcpu has missed its deadline; value: budget it had left, in 64 ticks */
+	KZ_TRACE_MISS = 13,	/* vcpu misses its deadline; value: budget left, in 64 ticks */
 	KZ_TRACE_INJECT = 14,	/* an interrupt that no device raised, for vcpu; arg: INTID */
-	KZ_TRACE_START = 15,	/* vcpu starts; arg: 0 CPU_ON, 1 its VM (re)starts */
+	KZ_TRACE_START = 15,	/* vcpu starts: CPU_ON, or its VM does */
 	KZ_TRACE_OFF = 16,	/* vcpu is off; arg: 0 it said so, 1 its VM stops */
 
 	KZ_TRACE_VM_START = 17,	/* vcpu: 0 of the VM; arg: restarts so far */
@@ -83,8 +83,8 @@ enum kz_trace_type {
 	KZ_TRACE_PANIC = 20,	/* a bug of the hypervisor: the core's last record */
 
 	/*
-	 * + enum kz_trace_class. A guest's exit begins; RUN or IDLE ends it. The guest is that of the
-	 * last RUN or STATE.
+	 * + enum kz_trace_class. A guest's exit begins; RUN or IDLE ends it. The guest is that of
+	 * the last RUN or STATE.
 	 */
 	KZ_TRACE_EXIT = 32,
 	/* A whole exit, and the same guest goes on; value: low half of the counter when it did */

@@ -79,6 +79,10 @@ static void oracle_frames(const struct kz_cfg *cfg, struct claims *pa)
 
 	claim(pa, cfg->image_pa, cfg->image_size, KZ_PA_LIMIT);
 	require(ram_count(m, cfg->image_pa, cfg->image_size) == 1);
+	require((m->trace_chunks >= 2) && (m->trace_chunks <= 64));
+	require((m->trace_mode <= 1) && (m->trace_on_crash <= 1));
+	claim(pa, m->trace_pa, 4096 + m->cpu_count * m->trace_chunks * 32768ull, KZ_PA_LIMIT);
+	require(ram_count(m, m->trace_pa, 4096 + m->cpu_count * m->trace_chunks * 32768ull) == 1);
 	if (m->gic_version == 2) {
 		claim(pa, m->gicd_pa, 0x1000, KZ_PA_LIMIT);
 		claim(pa, m->gicc_pa, 0x2000, KZ_PA_LIMIT);

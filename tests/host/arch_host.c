@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arch.h"
+#include "trace.h"
 
 struct host host;
 static _Thread_local uint32_t this_cpu;
@@ -344,4 +345,9 @@ void arch_uart_notify(void)
 	if (host.slow) {
 		sched_yield();
 	}
+}
+
+uint64_t host_count(void)
+{
+	return host.ticks;
 }

@@ -37,6 +37,7 @@ struct arch_vcpu {
 	uint32_t aborts;		/* external aborts that were injected */
 	uint64_t abort_addr;		/* of the last one */
 	struct vgic_cpu vgic;
+	uint64_t trace;			/* the second word of KZ_TRACE_RUN */
 	uint64_t kick;			/* the model's: gic.sgi_value of its core */
 };
 

@@ -42,6 +42,8 @@ static inline void blob_make_machine(struct kz_cfg_machine *m, uint32_t gic_vers
 	m->uart_pa = 0x9000000;
 	m->reserve_ppm[0] = 50000;
 	m->block_ns = 10000;
+	m->trace_chunks = 2;
+	m->trace_pa = 0x4fe00000;
 }
 
 static inline void blob_make_vm(struct kz_cfg_vm *vm, uint32_t index)

@@ -383,6 +383,21 @@ static void lr_unpack(struct lr *lr, uint64_t v)
 	assert(lr_pack(lr) == v);		/* nothing else is set, and HW is of its twin */
 }
 
+uint64_t gic_lr_word(const struct lr *lr)
+{
+	return lr_pack(lr);
+}
+
+void gic_host_lr_write(uint32_t i, uint64_t word, uint32_t source)
+{
+	struct lr lr;
+
+	lr_unpack(&lr, word);
+	assert(lr.state == LR_PENDING && lr.source == 0 && !lr.eoi);
+	lr.source = (uint8_t)source;
+	gic_lr_write(i, &lr);
+}
+
 /* It may come back in any state; whether its twin is active shows when all of it is back. */
 static void lr_load(uint32_t i, uint64_t v)
 {

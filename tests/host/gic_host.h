@@ -82,6 +82,8 @@ uint32_t vif_active(uint32_t cpu);
 
 uint64_t gic_host_ich_read(uint32_t offset);
 void gic_host_ich_write(uint32_t offset, uint64_t value);
+/* A word that gic_lr_word made, into list register i; source: of a GICv2 SGI. */
+void gic_host_lr_write(uint32_t i, uint64_t word, uint32_t source);
 /* In one of the frames above, or a test's memory. */
 uint32_t gic_host_read32(uint64_t at);
 void gic_host_write32(uint64_t at, uint32_t value);

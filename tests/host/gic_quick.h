@@ -74,20 +74,10 @@ static inline void gic_quick_lr_v3(uint32_t i, uint64_t v)
 	gic_quick_lr_set(true, i, v);
 }
 
-static inline void gic_quick_lr(bool v3, uint32_t i, uint32_t intid, uint32_t prio, bool group1,
-				bool hw, uint32_t source)
+static inline void gic_quick_lr(bool v3, uint32_t i, uint64_t word, uint32_t source)
 {
-	struct lr lr = {
-		.intid = intid,
-		.prio = (uint8_t)prio,
-		.state = LR_PENDING,
-		.source = v3 || hw ? 0 : (uint8_t)source,
-		.group1 = group1,
-		.hw = hw,
-	};
-
 	assert(v3 == gic.v3 && i < GIC_LRS_MAX);
-	gic_lr_write(i, &lr);
+	gic_host_lr_write(i, word, v3 ? 0 : source);
 }
 
 #endif

@@ -105,6 +105,17 @@ static const struct spoil machine_spoils[] = {
 	CFG(machine.proven, 0x80000001, BLOB_SERVER, 3),
 	CFG(machine.reserve_ppm[0], 1000001, BLOB_SERVER, 0),
 	CFG(machine.reserve_ppm[3], 0xffffffff, BLOB_SERVER, 3),
+	CFG(machine.trace_chunks, 1, BLOB_TRACE, 0),
+	CFG(machine.trace_chunks, 65, BLOB_TRACE, 0),
+	CFG(machine.trace_chunks, 0x10002, BLOB_TRACE, 0),
+	CFG(machine.trace_mode, KZ_TRACE_MODES, BLOB_TRACE, 0),
+	CFG(machine.trace_on_crash, 2, BLOB_TRACE, 0),
+	CFG(machine.trace_pa, 0x4fe00800, BLOB_TRACE, 0),
+	CFG(machine.trace_pa, 0x3ffff000, BLOB_TRACE, 0),
+	CFG(machine.trace_pa, KZ_PA_LIMIT, BLOB_TRACE, 0),
+	CFG(machine.trace_pa, MAX64 - 0xfff, BLOB_TRACE, 0),
+	CFG(machine.trace_pa, 0x401c0000, BLOB_TRACE, 0),
+	CFG(machine.trace_pa, 0x4021f000, BLOB_TRACE, 0),
 };
 
 static const struct spoil vm_spoils[] = {
@@ -160,6 +171,8 @@ static const struct spoil vm_spoils[] = {
 	VM(0, region[1].pa, 0x60000000, BLOB_REGION_DEVICE, 1),
 	VM(0, region[0].pa, 0x40210000, BLOB_REGION_OWN, 0),
 	VM(0, region[0].pa, 0x40001000, BLOB_REGION_OWN, 0),
+	VM(0, region[0].pa, 0x4fe40000, BLOB_REGION_OWN, 0),
+	VM(0, region[0].pa, 0x4fc01000, BLOB_REGION_OWN, 0),
 	VM(0, region[1].pa, 0x9000000, BLOB_REGION_OWN, 1),
 	VM(0, region[1].pa, 0x8000000, BLOB_REGION_OWN, 1),
 	VM(1, region[0].pa, 0x501ff000, BLOB_REGION_TWICE, 0),
@@ -381,6 +394,29 @@ static void test_image(void **state)
 	free(cfg);
 }
 
+/* The trace: a page and every core's ring, in one bank, beside the image and the VMs. */
+static void test_trace(void **state)
+{
+	struct kz_cfg *cfg = blob_new(2);
+	struct kz_cfg_machine *m = &cfg->machine;
+
+	(void)state;
+	m->trace_pa = 0x7ffbf000; /* four rings of 64 KiB, to the last byte of the bank */
+	expect(cfg, BLOB_OK, 0, 0);
+	m->trace_chunks = 3;
+	expect(cfg, BLOB_TRACE, NO_VM, 0);
+	m->trace_pa = 0x83fdff000; /* of the other one */
+	m->trace_chunks = KZ_TRACE_CHUNKS_MAX;
+	m->trace_mode = KZ_TRACE_STOP;
+	m->trace_on_crash = 1;
+	expect(cfg, BLOB_OK, 0, 0);
+	m->trace_pa += 0x1000;
+	expect(cfg, BLOB_TRACE, NO_VM, 0);
+	m->trace_pa = 0x4fe00000; /* a page of it is the first VM's */
+	expect(cfg, BLOB_REGION_OWN, 0, 0);
+	free(cfg);
+}
+
 /* What is just allowed, and the first that is not. */
 static void test_limits(void **state)
 {
@@ -542,7 +578,7 @@ static void test_words(void **state)
 		assert_int_equal(reached[i], 1);
 	}
 	assert_string_equal(blob_strerror(BLOB_OK), "ok");
-	assert_string_equal(blob_strerror((enum blob_err)(BLOB_ERRS - 1)), "server or share");
+	assert_string_equal(blob_strerror((enum blob_err)(BLOB_ERRS - 1)), "trace memory or mode");
 	assert_string_equal(blob_strerror(BLOB_ERRS), "unknown error");
 	assert_string_equal(blob_strerror((enum blob_err)1000), "unknown error");
 }
@@ -556,7 +592,8 @@ int main(void)
 		cmocka_unit_test(test_gicv3),     cmocka_unit_test(test_console_cpu),
 		cmocka_unit_test(test_less),      cmocka_unit_test(test_image),
 		cmocka_unit_test(test_limits),    cmocka_unit_test(test_shared),
-		cmocka_unit_test(test_server),    cmocka_unit_test(test_words),
+		cmocka_unit_test(test_server),    cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests_name("blob", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
 /* link: hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c hv/vm.c */
-/* link: tests/host/console_bed.c tests/host/arch_host.c */
+/* link: tests/host/console_bed.c hv/trace.c tests/host/arch_host.c */
 /* What a terminal shows of several writers, and when the console says no. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: arch/gic.c tests/host/arch_host.c */
+/* link: arch/gic.c hv/trace.c tests/host/arch_host.c */
 /*
  * What the driver of the GIC writes, bit by bit against the manuals: frames are
  * memory, system registers are variables.
@@ -105,7 +105,7 @@ static void check_lrs(bool v3)
 {
 	start(v3);
 	for (uint32_t n = 0; n < 20000; n++) {
-		struct lr lr = some_lr(v3);
+		struct lr lr = some_lr(v3), word;
 		uint32_t i = (uint32_t)random() % GIC_LRS_MAX;
 		uint64_t old[GIC_LRS_MAX];
 
@@ -117,7 +117,9 @@ static void check_lrs(bool v3)
 		} else {
 			lr.state = LR_PENDING;
 			lr.eoi = false;
-			gic_quick_lr(v3, i, lr.intid, lr.prio, lr.group1, lr.hw, lr.source);
+			word = lr;
+			word.source = 0;
+			gic_quick_lr(v3, i, gic_lr_word(&word), lr.hw ? 0 : lr.source);
 		}
 		if (v3) {
 			check_v3(raw(i), &lr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/pl011.c hv/mmio.c tests/host/arch_host.c */
+/* link: hv/pl011.c hv/mmio.c hv/trace.c tests/host/arch_host.c */
 /*
  * The PL011 model against a naive one, over random accesses, input and a console
  * that fills and drains; what Linux's driver relies on; the frames of a VM.

@@ -288,6 +288,6 @@ int main(void)
 		cmocka_unit_test(test_full),
 	};
 
-	pool_size = KZ_PT_PAGES + 24;
+	pool_size = KZ_PT_PAGES + 28;
 	return cmocka_run_group_tests_name("pt", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: arch/vgic.c arch/vgic_lr.c arch/vgic_mmio.c arch/vgic_reset.c arch/vgic_hrt.c */
-/* link: tests/host/arch_host.c tests/host/gic_host.c */
+/* link: hv/trace.c tests/host/arch_host.c tests/host/gic_host.c */
 /*
  * An HRT guest at the physical distributor, which is plain memory here: each
  * access is done over two opposite patterns, so that every bit that it wrote or

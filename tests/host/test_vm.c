@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: hv/vm.c hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c */
 /* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
-/* link: tests/host/arch_host.c */
+/* link: hv/trace.c tests/host/arch_host.c */
 /*
  * The life of VMs: start, memory, stop, restart and power of several vCPUs,
  * faults and what on_fault does with them, and all of it in any order.

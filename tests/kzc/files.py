@@ -86,9 +86,9 @@ class Image:
     def __init__(self, data):
         self.data = data
         self.image_size = struct.unpack_from("<Q", data, 16)[0]
-        at = data.index(b"KZMB\x02\0\0\0")
+        at = data.index(b"KZMB\x03\0\0\0")
         while at % PAGE != 0:
-            at = data.index(b"KZMB\x02\0\0\0", at + 1)
+            at = data.index(b"KZMB\x03\0\0\0", at + 1)
         self.blob_at = at
         self.cfg = Fields(data, at, CFG)
         at = self.cfg.end

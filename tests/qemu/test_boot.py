@@ -149,6 +149,10 @@ REFUSALS = {
     "on_miss": (one("on_miss", 4), "server or share", "VM 0"),
     "proven without a core": (board_field("proven", 16), "server or share", "machine"),
     "reserve": (board_field("reserve_ppm0", 1000001), "server or share", "machine"),
+    "trace too small": (board_field("trace_chunks", 1), "trace memory or mode", "machine"),
+    "trace's mode": (board_field("trace_mode", 2), "trace memory or mode", "machine"),
+    "trace over the image": (board_field("trace_pa", 0x40200000), "trace memory or mode",
+                             "machine"),
 }
 
 

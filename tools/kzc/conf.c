@@ -36,6 +36,13 @@ static const struct key core_keys[] = {
 	{ NULL, 0, false },
 };
 
+static const struct key trace_keys[] = {
+	KEY(conf_trace, size),
+	KEY(conf_trace, when_full),
+	KEY(conf_trace, on_crash),
+	{ NULL, 0, false },
+};
+
 static const struct key realtime_keys[] = {
 	KEY(conf_realtime, budget),     KEY(conf_realtime, period),
 	KEY(conf_realtime, deadline),   KEY(conf_realtime, on_miss),
@@ -86,18 +93,19 @@ static struct {
 	unsigned found_count;
 } parse;
 
-/* The names of the keys, and of the sections beside them. */
-static const char *const *key_names(struct mem *mem, const struct key *key, const char *sub1,
-				    const char *sub2)
+/* The names of the keys, and of the sections beside them (a list, or NULL). */
+static const char *const *key_names(struct mem *mem, const struct key *key,
+				    const struct scan_section *const *subs)
 {
-	const char **names = mem_zalloc(mem, (OPTS_MAX + 3) * sizeof(*names));
+	const char **names = mem_zalloc(mem, (2 * OPTS_MAX + 1) * sizeof(*names));
 	unsigned n = 0;
 
 	for (; key->name != NULL; key++) {
 		names[n++] = key->name;
 	}
-	names[n] = sub1;
-	names[n + 1] = sub2;
+	for (; (subs != NULL) && (*subs != NULL); subs++) {
+		names[n++] = (*subs)->name;
+	}
 	return names;
 }
 
@@ -177,6 +185,12 @@ static void core_begin(const char *title, int line)
 	(void)core_get(title, line);
 }
 
+static void trace_begin(const char *title, int line)
+{
+	(void)title;
+	parse.conf->trace.line = line;
+}
+
 static void realtime_begin(const char *title, int line)
 {
 	struct conf_vm *vm = vm_get(title, line);
@@ -214,6 +228,10 @@ static void *section_of(cfg_t *sec, const struct key **keys)
 	if (strcmp(name, "core") == 0) {
 		*keys = core_keys;
 		return core_get(cfg_title(sec), sec->line);
+	}
+	if (strcmp(name, "trace") == 0) {
+		*keys = trace_keys;
+		return &parse.conf->trace;
 	}
 	if (strcmp(name, "realtime") == 0) {
 		*keys = realtime_keys;
@@ -313,14 +331,14 @@ static void scan_conf(struct diag *d, char *text)
 {
 	const struct scan_section realtime = {
 		.name = "realtime",
-		.keys = key_names(d->mem, realtime_keys, NULL, NULL),
+		.keys = key_names(d->mem, realtime_keys, NULL),
 		.begin = realtime_begin,
 	};
 	const struct scan_section *const vm_subs[] = { &realtime, NULL };
 	const struct scan_section vm = {
 		.name = "vm",
 		.titled = true,
-		.keys = key_names(d->mem, vm_keys, "realtime", NULL),
+		.keys = key_names(d->mem, vm_keys, vm_subs),
 		.later = later_vm,
 		.sub = vm_subs,
 		.begin = vm_begin,
@@ -328,12 +346,17 @@ static void scan_conf(struct diag *d, char *text)
 	const struct scan_section core = {
 		.name = "core",
 		.titled = true,
-		.keys = key_names(d->mem, core_keys, NULL, NULL),
+		.keys = key_names(d->mem, core_keys, NULL),
 		.begin = core_begin,
 	};
-	const struct scan_section *const root_subs[] = { &vm, &core, NULL };
+	const struct scan_section trace = {
+		.name = "trace",
+		.keys = key_names(d->mem, trace_keys, NULL),
+		.begin = trace_begin,
+	};
+	const struct scan_section *const root_subs[] = { &vm, &core, &trace, NULL };
 	const struct scan_section root = {
-		.keys = key_names(d->mem, root_keys, "vm", "core"),
+		.keys = key_names(d->mem, root_keys, root_subs),
 		.later = later_root,
 		.sub = root_subs,
 	};
@@ -345,6 +368,7 @@ bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 {
 	cfg_opt_t realtime_opts[OPTS_MAX];
 	cfg_opt_t core_opts[OPTS_MAX];
+	cfg_opt_t trace_opts[OPTS_MAX];
 	cfg_opt_t vm_opts[OPTS_MAX];
 	cfg_opt_t opts[OPTS_MAX];
 	cfg_opt_t *more;
@@ -359,19 +383,21 @@ bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 	scan_conf(d, text);
 	opts_make(realtime_keys, realtime_opts);
 	opts_make(core_keys, core_opts);
+	opts_make(trace_keys, trace_opts);
 	more = opts_make(vm_keys, vm_opts);
 	more[0] = (cfg_opt_t)CFG_SEC("realtime", realtime_opts, CFGF_NODEFAULT);
 	more[1] = (cfg_opt_t)CFG_END();
 	more = opts_make(root_keys, opts);
 	more[0] = (cfg_opt_t)CFG_SEC("vm", vm_opts, CFGF_MULTI | CFGF_TITLE);
 	more[1] = (cfg_opt_t)CFG_SEC("core", core_opts, CFGF_MULTI | CFGF_TITLE);
-	more[2] = (cfg_opt_t)CFG_END();
+	more[2] = (cfg_opt_t)CFG_SEC("trace", trace_opts, CFGF_NODEFAULT);
+	more[3] = (cfg_opt_t)CFG_END();
 	return parse_text(opts, text);
 }
 
 bool conf_parse_board(struct diag *d, char *text, size_t size, struct conf_board *out)
 {
-	struct scan_section root = { .keys = key_names(d->mem, board_keys, NULL, NULL) };
+	struct scan_section root = { .keys = key_names(d->mem, board_keys, NULL) };
 	cfg_opt_t opts[OPTS_MAX];
 
 	memset(out, 0, sizeof(*out));

@@ -42,10 +42,17 @@ struct conf_vm {
 	struct conf_realtime realtime;
 };
 
+/* The trace's rings. */
+struct conf_trace {
+	struct conf_text size, when_full, on_crash;
+	int line; /* 0: there is no such section */
+};
+
 struct conf {
 	struct conf_text board, cores, ram, nrt_reserve;
 	struct conf_core core[CONF_CORES_MAX];
 	unsigned core_count;
+	struct conf_trace trace;
 	struct conf_vm vm[CONF_VMS_MAX];
 	unsigned vm_count;
 };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "blob.h"
 #include "cores.h"
 
 /* From the column where a core's VMs are. */
@@ -16,22 +17,30 @@ static void span_add(struct map_span *span, unsigned *count, uint64_t base, uint
 	}
 }
 
-/* The VM with the lowest memory from base on, or the image; NULL when there is none below end. */
+/* Keep the lower one in out, of those that are in [base, end). */
+static bool owner_keep(struct map_span s, uint64_t base, uint64_t end, bool found,
+		       struct map_span *out)
+{
+	if ((s.base < base) || (s.base >= end) || (found && (s.base > out->base))) {
+		return found;
+	}
+	*out = s;
+	return true;
+}
+
+/* The lowest memory from base on of a VM, the image or the trace; false: none below end. */
 static bool next_owner(const struct sys *s, uint64_t base, uint64_t end, struct map_span *out)
 {
-	bool found = false;
+	const struct map_span image = { s->board.image_pa, s->image_size, MAP_KIZAMI };
+	const struct map_span trace = { s->board.m.trace_pa, blob_trace_size(&s->board.m),
+					MAP_TRACE };
+	bool found = owner_keep(image, base, end, false, out);
 
-	if ((s->board.image_pa >= base) && (s->board.image_pa < end)) {
-		*out = (struct map_span){ s->board.image_pa, s->image_size, MAP_KIZAMI };
-		found = true;
-	}
+	found = owner_keep(trace, base, end, found, out);
 	for (unsigned v = 0; v < s->vm_count; v++) {
-		const struct vm *vm = &s->vm[v];
+		const struct map_span vm = { s->vm[v].pa, s->vm[v].size, (int)v };
 
-		if ((vm->pa >= base) && (vm->pa < end) && (!found || (vm->pa < out->base))) {
-			*out = (struct map_span){ vm->pa, vm->size, (int)v };
-			found = true;
-		}
+		found = owner_keep(vm, base, end, found, out);
 	}
 	return found;
 }
@@ -53,6 +62,7 @@ static void kept_add(const struct board *b, struct map_span *span, unsigned *n)
 unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX])
 {
 	uint64_t vms = ALIGN_UP(s->board.image_pa + s->image_size, MIB2);
+	uint64_t trace = s->board.m.trace_pa;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < s->board.m.ram_count; i++) {
@@ -63,8 +73,10 @@ unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX])
 		while (next_owner(s, at, end, &next)) {
 			span_add(span, &n, at, next.base, (at < vms) ? MAP_LOADER : MAP_FREE);
 			at = next.base + next.size;
-			if ((next.owner == MAP_KIZAMI) && (vms <= end)) {
-				at = vms;
+			/* The last 2 MiB of the image, up to the trace if it is there. */
+			if (next.owner == MAP_KIZAMI) {
+				at = (vms < end) ? vms : end;
+				at = ((trace > next.base) && (trace < at)) ? trace : at;
 			}
 			span_add(span, &n, next.base, at, next.owner);
 		}
@@ -81,6 +93,8 @@ const char *map_owner(const struct sys *s, int owner)
 		return "free";
 	case MAP_KIZAMI:
 		return "Kizami";
+	case MAP_TRACE:
+		return "trace";
 	case MAP_LOADER:
 		return "boot loader";
 	case MAP_KEPT:

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Physical memory: one contiguous piece for each VM, first fit above the image. */
+/*
+ * Physical memory: one contiguous piece for each VM, first fit above the image; and the trace,
+ * where it is least in the way.
+ */
+#include "blob.h"
+
 #include "sys.h"
 
-#define SPANS_MAX (KZ_RAMS_MAX + 2 * (KZ_VMS_MAX + 1))
+#define SPANS_MAX (KZ_RAMS_MAX + 2 * (KZ_VMS_MAX + 2))
 
 struct space {
 	struct kz_cfg_ram span[SPANS_MAX]; /* free, in the order of the banks */
 	unsigned count;
+	struct kz_cfg_ram gap; /* behind the image, to where VMs begin */
 };
 
 static void space_add(struct space *sp, unsigned at, uint64_t base, uint64_t end)
@@ -64,10 +70,20 @@ static uint64_t space_largest(const struct space *sp)
 	return largest;
 }
 
+/* "512M", "260K". */
+static const char *size_text(struct sys *s, uint64_t size)
+{
+	bool megs = ((size % (1u << 20)) == 0);
+
+	return mem_printf(&s->mem, "%llu%c", (unsigned long long)(size >> (megs ? 20 : 10)),
+			  megs ? 'M' : 'K');
+}
+
 /* What is free: RAM from the image's 2 MiB on (what is below it is left to boot loaders). */
 static bool space_init(struct sys *s, struct space *sp)
 {
-	uint64_t image_end = ALIGN_UP(s->board.image_pa + s->image_size, MIB2);
+	uint64_t used_end = s->board.image_pa + s->image_size;
+	uint64_t image_end = ALIGN_UP(used_end, MIB2);
 	bool fits = false;
 
 	sp->count = 0;
@@ -75,7 +91,10 @@ static bool space_init(struct sys *s, struct space *sp)
 		const struct kz_cfg_ram *r = &s->board.m.ram[i];
 		uint64_t end = r->pa + r->size;
 
-		if ((s->board.image_pa >= r->pa) && (s->board.image_pa + s->image_size <= end)) {
+		if ((s->board.image_pa >= r->pa) && (used_end <= end)) {
+			uint64_t gap_end = (end < image_end) ? end : image_end;
+
+			sp->gap = (struct kz_cfg_ram){ used_end, gap_end - used_end };
 			fits = true;
 		}
 		space_add(sp, sp->count, (r->pa < image_end) ? image_end : r->pa, end);
@@ -93,8 +112,6 @@ static bool space_init(struct sys *s, struct space *sp)
 static bool vm_place(struct sys *s, struct space *sp, struct vm *vm)
 {
 	static const uint64_t blocks[] = { GIB1, MIB2, KZ_PAGE_SIZE };
-	uint64_t largest;
-	bool megs;
 
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t like = vm->physical ? 0 : vm->base;
@@ -106,14 +123,39 @@ static bool vm_place(struct sys *s, struct space *sp, struct vm *vm)
 			return true;
 		}
 	}
-	largest = space_largest(sp);
-	megs = ((largest % (1u << 20)) == 0);
 	diag_error(&s->diag, vm->conf->memory.line,
 		   "there is no room for %s of memory: the "
-		   "largest free piece of RAM has %llu%c",
-		   vm->conf->memory.s, (unsigned long long)(largest >> (megs ? 20 : 10)),
-		   megs ? 'M' : 'K');
+		   "largest free piece of RAM has %s",
+		   vm->conf->memory.s, size_text(s, space_largest(sp)));
 	return false;
+}
+
+/*
+ * The trace fills no large block that a VM could have: it goes behind the image, where VMs
+ * don't begin; else to the end of the smallest piece that has room.
+ */
+static bool trace_place(struct sys *s, const struct space *sp)
+{
+	const struct conf_trace *c = &s->conf.trace;
+	uint64_t size = blob_trace_size(&s->board.m);
+	const struct kz_cfg_ram *best = (sp->gap.size >= size) ? &sp->gap : NULL;
+
+	for (unsigned i = 0; (i < sp->count) && (best != &sp->gap); i++) {
+		const struct kz_cfg_ram *r = &sp->span[i];
+
+		if ((r->size >= size) && ((best == NULL) || (r->size < best->size))) {
+			best = r;
+		}
+	}
+	if (best == NULL) {
+		diag_error(&s->diag, (c->size.s != NULL) ? c->size.line : c->line,
+			   "there is no room for the trace, %s: the largest free piece of RAM "
+			   "has %s; give a VM less memory",
+			   size_text(s, size), size_text(s, space_largest(sp)));
+		return false;
+	}
+	s->board.m.trace_pa = best->pa + best->size - size;
+	return true;
 }
 
 bool ram_place(struct sys *s)
@@ -131,5 +173,5 @@ bool ram_place(struct sys *s)
 			ok = vm_place(s, &sp, vm) && ok;
 		}
 	}
-	return ok;
+	return ok && trace_place(s, &sp);
 }

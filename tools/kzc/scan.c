@@ -194,10 +194,14 @@ static bool list_has(const char *const *list, const char *word)
 	return false;
 }
 
-/* What an error calls a section, before its title. */
-static const char *section_words(struct scan *s, const struct scan_section *sec)
+/* What an error calls a section: "vm 'a'", "realtime of vm 'a'", "trace". */
+static const char *section_words(struct scan *s, const struct scan_section *sec, const char *title)
 {
-	return sec->titled ? sec->name : mem_printf(s->d->mem, "%s of vm", sec->name);
+	if (sec->titled) {
+		return mem_printf(s->d->mem, "%s '%s'", sec->name, title);
+	}
+	return (title[0] == '\0') ? sec->name
+				  : mem_printf(s->d->mem, "%s of vm '%s'", sec->name, title);
 }
 
 static const struct scan_section *sub_find(const struct scan_section *sec, const char *word)
@@ -224,8 +228,8 @@ static bool key_is_bad(struct scan *s, const struct scan_section *sec, const cha
 	}
 	if ((sec->name != NULL) && (sub_find(s->root, key) != NULL)) {
 		diag_error(s->d, s->line,
-			   "%s inside of %s '%s', which began in line %d: a } is missing", key,
-			   section_words(s, sec), s->title, s->title_line);
+			   "%s inside of %s, which began in line %d: a } is missing", key,
+			   section_words(s, sec, s->title), s->title_line);
 		s->nested = true;
 		return true;
 	}
@@ -274,8 +278,8 @@ static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen
 		s->title_line = outer_line;
 		return ok;
 	}
-	diag_error(s->d, line, "%s '%s' is given twice, first in line %d", section_words(s, sub),
-		   title, before);
+	diag_error(s->d, line, "%s is given twice, first in line %d",
+		   section_words(s, sub, title), before);
 	if (!scan_braces(s)) {
 		return false;
 	}
@@ -287,8 +291,8 @@ static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen
 static bool section_is_open(struct scan *s, const struct scan_section *sec)
 {
 	if ((sec->name != NULL) && !s->nested) {
-		diag_error(s->d, s->title_line, "%s '%s' does not end: a } is missing",
-			   section_words(s, sec), s->title);
+		diag_error(s->d, s->title_line, "%s does not end: a } is missing",
+			   section_words(s, sec, s->title));
 	}
 	return sec->name != NULL;
 }

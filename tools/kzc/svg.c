@@ -42,6 +42,7 @@ static struct colour owner_colour(int owner)
 	case MAP_FREE:
 		return free_colour;
 	case MAP_KIZAMI:
+	case MAP_TRACE:
 		return kizami_colour;
 	case MAP_LOADER:
 	case MAP_KEPT:
@@ -239,10 +240,13 @@ static void put_memory(struct sys *s, FILE *out, int body)
 		uint64_t end = span[i].base + span[i].size;
 		int h = span_height(span[i].size) * full / natural;
 		const char *name = map_owner(s, span[i].owner);
-		const char *class = (span[i].owner == MAP_KIZAMI) ? "light" : "";
+		const char *class = (span[i].owner == MAP_KIZAMI) || (span[i].owner == MAP_TRACE)
+					    ? "light"
+					    : "";
 
 		y -= h;
-		put_box(out, BAR_X, y, BAR_W, h, owner_colour(span[i].owner), span[i].owner < -2);
+		put_box(out, BAR_X, y, BAR_W, h, owner_colour(span[i].owner),
+			span[i].owner <= MAP_LOADER);
 		put_text(out, BAR_X + 12, y + h / 2 + 5, mem_printf(&s->mem, "body %s", class),
 			 name);
 		put_text(out, BAR_X + BAR_W - 12, y + h / 2 + 5,
@@ -370,9 +374,9 @@ static void put_legend(FILE *out, int y)
 		x += (i == 0) ? 330 : 176;
 	}
 	put_box(out, x, y, 42, 20, kizami_colour, false);
-	put_text(out, x + 52, y + 14, "dim", "hypervisor and images");
-	put_box(out, x + 220, y, 42, 20, loader_colour, true);
-	put_text(out, x + 272, y + 14, "dim", "boot loader, firmware");
+	put_text(out, x + 52, y + 14, "dim", "hypervisor and images, trace");
+	put_box(out, x + 252, y, 42, 20, loader_colour, true);
+	put_text(out, x + 304, y + 14, "dim", "boot loader, firmware");
 }
 
 static void put_style(FILE *out, int height)

@@ -45,6 +45,7 @@ static void system_read(struct sys *s)
 		guest_read(s, &s->vm[v]);
 	}
 	cores_read(s);
+	trace_read(s);
 	admit_all(s);
 	device_read_all(s);
 	vm_check_all(s);

@@ -119,6 +119,9 @@ const char *fault_name(const struct vm *vm);
 /* realtime_read - a VM's server, tasks and weight (realtime.c). */
 void realtime_read(struct sys *s, struct vm *vm);
 
+/* trace_read - how large the trace is and when it stops (trace.c). */
+void trace_read(struct sys *s);
+
 /* vm_read - a VM's keys, without its devices (vm.c). */
 void vm_read(struct sys *s, struct vm *vm);
 
@@ -137,7 +140,7 @@ void place_vm(struct sys *s, struct vm *vm);
 /* place_all - interrupts, guest trees, physical memory, the blob's fields (place.c). */
 void place_all(struct sys *s);
 
-/* ram_place - physical memory for all VMs (ram.c); false and errors when it does not do. */
+/* ram_place - memory for all VMs and the trace (ram.c); false and errors when it does not do. */
 bool ram_place(struct sys *s);
 
 /*
