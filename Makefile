@@ -80,7 +80,7 @@ LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size stack misra style fresh clean
+	list-host-tests list-fuzzers size stack tidy threads misra style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -214,6 +214,14 @@ size: $(HV) ## text + rodata + data of the hypervisor against its budget
 
 stack: $(HV) ## how deep the hypervisor's stacks get, from its instructions; no recursion
 	@$(PYTHON) tests/static/stack.py $(OBJCOPY:copy=dump) $< arch/arm64/layout.h $(B)/arm64
+
+tidy: ## clang-tidy's checks of .clang-tidy
+	@scripts/tidy hypervisor "$(filter %.c,$(HV_SRC))" --target=aarch64-none-elf $(CFLAGS_HV)
+	@scripts/tidy tools "$(wildcard tools/*/*.c)" $(CFLAGS_HOST) -Iinclude -Ihv -Itools/kzc
+	@scripts/tidy guests "$(filter %.c,$(LIB_SRC) $(GUEST_SRC))" --target=aarch64-none-elf $(CFLAGS_GUEST)
+
+threads: ## what each lock of hv and arch guards, by clang's -Wthread-safety
+	@clang --target=aarch64-none-elf $(CFLAGS_HV) -Wthread-safety -fsyntax-only $(filter %.c,$(HV_SRC))
 
 misra: ## hv and arch against MISRA C:2012, as docs/misra.md has it
 	@$(PYTHON) tests/static/misra.py

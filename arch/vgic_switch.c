@@ -131,7 +131,7 @@ void vgic_mask(struct vcpu *v, bool masked)
 {
 	const struct kz_cfg_vm *cfg = v->vm->cfg;
 
-	spin_lock(&v->vm->arch.vgic.lock);
+	vgic_lock(&v->vm->arch.vgic);
 	for (uint32_t i = 0; i < cfg->irq_count; i++) {
 		uint32_t intid = cfg->irq[i].intid;
 		const struct vgic_bank *b = &v->vm->arch.vgic.spi[intid / 32 - 1];
@@ -140,5 +140,5 @@ void vgic_mask(struct vcpu *v, bool masked)
 			gic_enable(0, intid, !masked);
 		}
 	}
-	spin_unlock(&v->vm->arch.vgic.lock);
+	vgic_unlock(&v->vm->arch.vgic);
 }
