@@ -4,10 +4,11 @@
  * come and go with it. While it is away the model says due where it would touch
  * hardware, and vgic_attend does it when it is back.
  */
+#include "vgic_switch.h"
+
 #include <gic_quick.h>
 #include "arch.h"
 #include "vgic.h"
-#include "vgic_switch.h"
 
 /* The private twins that are active: held, and not ended by way of a list register. */
 static uint32_t still_held(const struct vgic_cpu *g)

@@ -466,7 +466,8 @@ static bool ram_has_page(const struct check *c, uint64_t ipa)
 	return ((ipa % KZ_PAGE_SIZE) == 0) && ram_has(c, ipa, KZ_PAGE_SIZE);
 }
 
-_Static_assert((KZ_CONSOLE_SIZE == KZ_PAGE_SIZE) && (KZ_STOLEN_SIZE == KZ_PAGE_SIZE), "pages");
+_Static_assert(KZ_CONSOLE_SIZE == KZ_PAGE_SIZE, "a page");
+_Static_assert(KZ_STOLEN_SIZE == KZ_PAGE_SIZE, "a page");
 
 /* The console, and the page of stolen time. */
 static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)

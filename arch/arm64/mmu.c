@@ -64,8 +64,10 @@ uint64_t boot_map(uint64_t image)
 		dc_ivac((uint64_t)p);
 	}
 	dsb_sy();	/* the invalidations before the walks that mmu_on starts */
-	while (!ok) {
-		wfi();	/* no console yet; pt.h's pool is sized so that this can't be */
+	if (!ok) {
+		for (;;) {	/* no console yet; pt.h's pool is sized so that this can't be */
+			wfi();
+		}
 	}
 	return boot_root;
 }
