@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Kizami: everything that is built, in one file. `make help` lists the targets.
+# Kizami: everything that is built; checks.mk has what is checked and measured. `make help` lists
+# the targets.
 
 COMPILER ?= gcc
 OPT ?= -O2
@@ -89,15 +90,16 @@ LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test \
-	fuzzers fuzz list-host-tests list-fuzzers size cloc paths bench pictures style fresh clean
+	fuzzers fuzz list-host-tests list-fuzzers size cloc paths bench pictures \
+	stack tidy threads misra style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
 all: $(HV) $(KZC) $(KZTRACE) $(PLUGINS) guests ## build the hypervisor, tools, guests
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
-	@echo "  COMPILER=gcc|clang  OPT=-O2|-Os  FUZZ_TIME=seconds  SUITE=bookworm|trixie (fresh)"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(filter %file %.mk,$(MAKEFILE_LIST)) | expand -t 20
+	@echo "  COMPILER=gcc|clang  OPT=-O2|-Os  TRACE=off  FUZZ_TIME=seconds  SUITE=bookworm|trixie (fresh)"
 
 guests: $(GUESTS) ## the example guests
 boards: $(BOARDS) ## the boards' device trees, from QEMU and from Debian
@@ -114,6 +116,7 @@ $(B)/arm64/%.S.o: %.S Makefile
 
 $(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
 	-fno-move-loop-invariants -fno-tree-forwprop)
+$(HV) $(HV_OBJ): CFLAGS_HV += -fstack-usage
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 
@@ -122,6 +125,7 @@ $(B)/arm64/hv/sched_quick.c.o: CFLAGS_HV += $(if $(filter gcc,$(COMPILER)),$(add
 	19 20 21 22 23 24 25 26 27 28))
 
 $(HV): $(HV_OBJ) $(HV_LDS)
+	@rm -f $@.*.su
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)
 	@# the guest's registers are C's again only in tail position (vectors.h)
 	@! $(OBJCOPY:copy=dump) -d $@ | grep -E "\sbl\s.*<($(TAILS))>"
@@ -214,48 +218,7 @@ $(B)/images/%.img: demo/%.conf $(HV) $(KZC) $(GUESTS) $(BOARDS) $(LINUX)
 	@mkdir -p $(@D)
 	$(KZC) build $< -o $@
 
-# ---- Checks ----------------------------------------------------------------------------------
-host-tests: $(HOST_TESTS)
-fuzzers: $(FUZZERS)
-list-host-tests:
-	@echo $(HOST_TESTS)
-list-fuzzers:
-	@echo $(FUZZERS)
-
-host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
-	@fail=0; for t in $(HOST_TESTS); do ./$$t || fail=1; done; exit $$fail
-
-kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
-	$(PYTEST) tests/kzc
-
-kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
-	$(PYTEST) tests/kztrace
-
-qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
-	$(PYTEST) tests/qemu
-
-fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
-	@for f in $(FUZZERS); do scripts/fuzz $$f $(FUZZ_TIME) || exit 1; done
-
-size: $(HV) ## what each file takes of the hypervisor, against the budget
-	@scripts/size $(SIZE) bench/budget $(HV)
-
-paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
-	bench/paths
-
-cloc: ## lines of code, comment and blank, by folder and kind
-	@scripts/cloc
-
-bench: ## measure all there is, with the peers (long); QUICK=1: virt only, against the budget
-	bench/bench $(if $(QUICK),--quick)
-
-pictures: images $(KZTRACE) ## draw the pictures of the docs anew: of the demo, of what is stored
-	scripts/pictures
-	bench/bench --draw
-	bench/paths
-
-style: ## what a script can check of the code style
-	@test ! -e tests/style.py || $(PYTHON) tests/style.py
+include checks.mk
 
 fresh: ## ./test and ./run in a bare Debian, SUITE=bookworm|trixie (root)
 	scripts/fresh $(SUITE)

@@ -4,11 +4,12 @@
  * a directory with the metadata, a text (ctf_meta.c), and a stream of packets for each core.
  * All integers are little-endian and lie at the next byte.
  */
+#include "ctf.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
-#include "ctf.h"
 #include "out.h"
 
 #define PACKET_SIZE 0x10000u

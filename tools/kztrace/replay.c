@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state machine: what each record changes. Jobs are in replay_job.c. */
+#include "replay.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
