@@ -102,13 +102,21 @@ static COLD void spent(struct vcpu *v, uint64_t now)
 	}
 }
 
-static ALWAYS_INLINE void charge(struct sched_core *c, uint64_t now)
+/* Whose time it was, up to now; what follows from that, if its budget is used up, charge does. */
+static ALWAYS_INLINE struct vcpu *charge_only(struct sched_core *c, uint64_t now)
 {
 	struct vcpu *v = c->guilty != NULL ? c->guilty : c->current;
 	uint64_t ran = now - c->since;
 
 	c->since = now;
-	if (v != NULL && !spend(v, ran)) {
+	return v == NULL || spend(v, ran) ? NULL : v;
+}
+
+static ALWAYS_INLINE void charge(struct sched_core *c, uint64_t now)
+{
+	struct vcpu *v = charge_only(c, now);
+
+	if (v != NULL) {
 		spent(v, now);
 	}
 }
@@ -138,7 +146,8 @@ void sched_wake(struct vcpu *v)
 	if (s->state != SCHED_BLOCKED) {
 		return;
 	}
-	charge(c, arch_ticks());	/* what it wanted before the next charge is not stolen */
+	/* What it wanted before the next charge is not stolen. Locks may be held: no more than that. */
+	(void)charge_only(c, arch_ticks());
 	s->wanted = c->since;
 	if (!has_server(v)) {
 		trace_of(v, KZ_TRACE_READY);

@@ -48,7 +48,7 @@ uint64_t boot_map(uint64_t image)
 	ok &= map_part(&t, image, _data, _percpu, S1_DATA);
 	ok &= map_part(&t, image, _percpu_end, own_end, S1_DATA);
 	ok &= pt_map(&t, image, image, PAGE_SIZE, S1_TEXT) == KZ_OK;
-	/* MISRA D7 */
+	/* MISRA D6 */
 	for (const char *core = _percpu; core < _percpu_end; core += PERCPU_SIZE) {
 		ok &= map_part(&t, image, core + PERCPU_GUARD, core + PERCPU_SIZE, S1_DATA);
 	}

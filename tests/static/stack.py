@@ -26,11 +26,7 @@ VECTORS_EL2 = 8
 ENTRIES = {"_head": "boot", "secondary_entry": "secondary"}
 
 # Calls that end at once: below the first function, the second one calls nobody.
-SHORT = {
-    # What policy_event tells is of a vCPU that is ready, throttled or done, its interrupt is a
-    # private one, and sched_wake of who is not blocked returns in its second line.
-    ("policy_event", "sched_wake"),
-}
+SHORT = set()
 
 INSN = re.compile(r"^ *([0-9a-f]+):\t([0-9a-f]{8}) ?\t(\S+)(?:\t(.*?))?(?:\s+//.*)?$")
 SYMBOL = re.compile(r"^([0-9a-f]+) (.{7}) (\S+)\t([0-9a-f]+) +(?:\.hidden )?(\S+)$")
