@@ -169,6 +169,20 @@ def test_misses(checked):
     assert len(found) == len(expected)
 
 
+@pytest.mark.parametrize("most", [0, 1, 3, 7])
+def test_misses_listed(trace, most):
+    """--misses N: the first ones by time, whenever their jobs ended, and how many more."""
+    rng = random.Random(7)
+    machine = model.Machine(VMS, CORES, rng, length=6000000)
+    path = trace(VMS, CORES, ktfile.interleave([core.ring for core in machine.cores], rng))
+    full, part = [Report(run("report", path, "--misses", n).stdout).sections["Misses"]
+                  for n in (100000, most)]
+    count = (len(full) - 2) // 2
+    assert count > 20
+    assert part[:2 + 2 * most] == full[:2 + 2 * most]
+    assert part[2 + 2 * most:] == [f"  and {count - most} more (--misses N lists more)"]
+
+
 def miss_text(checked, job):
     """What is said of a miss."""
     core = next(c for c in checked.machine.cores if job.v in c.vcpus)
