@@ -177,36 +177,36 @@ static void test_lost(void **state)
 	      "linux/0 160-520 unknown\n");
 }
 
-/* The same with a job open: it is not told as done, and its account stops. */
+/* The same with a job open, and an interrupt under way: no deadline, no latency goes across. */
 static void test_lost_job(void **state)
 {
 	struct bed b;
 
 	(void)state;
 	begin(&b);
-	bed_one(&b, 0, 200, KZ_TRACE_EXIT + KZ_TRACE_KICK, 0, 26, 0);
+	bed_one(&b, 0, 200, KZ_TRACE_EXIT + KZ_TRACE_IRQ, 0, 27, 0);
 	bed_one(&b, 0, 210, KZ_TRACE_RELEASE, BED_HELLO, 0, 10);
 	bed_one(&b, 0, 212, KZ_TRACE_READY, BED_HELLO, 1, 0);
 	bed_one(&b, 0, 220, KZ_TRACE_RUN, BED_HELLO, 0, 0);
 	b.next[0] += 1;
 	bed_one(&b, 0, 300, KZ_TRACE_STATE, BED_LINUX0, 0, 0);
-	bed_one(&b, 0, 350, KZ_TRACE_MISS, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 350, KZ_TRACE_READY, BED_HELLO, 0, 0);
 	check(&b, 0,
 	      "100-110 hyp other 0 of - cut\n"
 	      "linux/0 100-110 unknown\n"
 	      "110-200 guest linux/0\n"
 	      "linux/0 110-200 running\n"
 	      "hello 100-212 unknown\n"
-	      "200-220 hyp kick 26 of linux/0\n"
+	      "200-220 hyp irq 27 of linux/0\n"
 	      "linux/0 200-220 exit\n"
 	      "hello 212-220 ready\n"
 	      "lost 1 220-300\n"
 	      "hello job 0 210-220 lost due 850 start 220; own 0 ready 8 throttled 0\n"
 	      "220-300 unknown\n"
 	      "linux/0 220-300 unknown\n"
-	      "300-350 guest linux/0\n"
-	      "linux/0 300-350 running\n"
-	      "hello 220-350 unknown\n");
+	      "hello 220-350 unknown\n"
+	      "300-350 guest linux/0\nlinux/0 300-350 running\n"
+	      "hello turn 1 350-350 trace; own 0 ready 0 throttled 0\n");
 }
 
 /* Who goes on behind a QUICK that begins a file nobody knows; its own cost is known. */
@@ -341,6 +341,75 @@ static void test_due_in_exit(void **state)
 	      "hello 370-380 throttled\n");
 }
 
+/* Who is ready again before the deadline keeps it; behind it there is none. */
+static void test_due_over(void **state)
+{
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	bed_one(&b, 0, 300, KZ_TRACE_WAKE, 0, 26, 0);
+	bed_one(&b, 0, 301, KZ_TRACE_RELEASE, BED_HELLO, 0, 1);
+	bed_one(&b, 0, 302, KZ_TRACE_BLOCK, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 303, KZ_TRACE_READY, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 304, KZ_TRACE_BLOCK, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 366, KZ_TRACE_READY, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 370, KZ_TRACE_IDLE, 0, 0, 0);
+	check(&b, 0,
+	      "hello job 0 301-302 block due 365; own 0 ready 0 throttled 0\n"
+	      "hello 300-302 unknown\n"
+	      "hello 302-303 blocked\n"
+	      "hello turn 1 303-304 block due 365; own 0 ready 1 throttled 0\n"
+	      "hello 303-304 ready\n"
+	      "hello 304-366 blocked\n"
+	      "300-370 hyp wake 26 of -\n"
+	      "hello turn 2 366-370 trace; own 0 ready 4 throttled 0\n"
+	      "hello 366-370 ready\n"
+	      "linux/0 300-370 unknown\n");
+}
+
+/* Ready and then released in one exit is one job; what waits since an earlier exit is another. */
+static void test_ready_then_released(void **state)
+{
+	struct bed b;
+
+	(void)state;
+	begin(&b);
+	bed_one(&b, 0, 300, KZ_TRACE_EXIT + KZ_TRACE_KICK, 0, 26, 0);
+	bed_one(&b, 0, 305, KZ_TRACE_READY, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 307, KZ_TRACE_RELEASE, BED_HELLO, 0, 1);
+	bed_one(&b, 0, 310, KZ_TRACE_RUN, BED_LINUX0, 0, 0);
+	bed_one(&b, 0, 400, KZ_TRACE_EXIT + KZ_TRACE_KICK, 0, 26, 0);
+	bed_one(&b, 0, 402, KZ_TRACE_BLOCK, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 405, KZ_TRACE_READY, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 410, KZ_TRACE_RUN, BED_LINUX0, 0, 0);
+	bed_one(&b, 0, 500, KZ_TRACE_EXIT + KZ_TRACE_KICK, 0, 26, 0);
+	bed_one(&b, 0, 505, KZ_TRACE_RELEASE, BED_HELLO, 0, 1);
+	bed_one(&b, 0, 510, KZ_TRACE_RUN, BED_HELLO, 0, 0);
+	check(&b, 0,
+	      "100-110 hyp other 0 of - cut\n"
+	      "linux/0 100-110 unknown\n"
+	      "110-300 guest linux/0\n"
+	      "linux/0 110-300 running\n"
+	      "hello 100-305 unknown\n"
+	      "300-310 hyp kick 26 of linux/0\n"
+	      "linux/0 300-310 exit\n"
+	      "310-400 guest linux/0\n"
+	      "linux/0 310-400 running\n"
+	      "hello job 0 307-402 block due 371; own 0 ready 64 throttled 0\n"
+	      "hello 305-402 ready\n"
+	      "hello 402-405 blocked\n"
+	      "400-410 hyp kick 26 of linux/0\n"
+	      "linux/0 400-410 exit\n"
+	      "410-500 guest linux/0\n"
+	      "linux/0 410-500 running\n"
+	      "hello turn 1 405-505 release; own 0 ready 100 throttled 0\n"
+	      "500-510 hyp kick 26 of linux/0\nlinux/0 500-510 exit\n"
+	      "hello 405-510 ready\n"
+	      "hello irq 300-510 woken 26\n"
+	      "hello job 2 505-510 trace due 569 start 510; own 0 ready 5 throttled 0\n");
+}
+
 /* The state between the last record and the trace's end: known where the ring took records. */
 static void make_tail(struct bed *b, uint64_t index)
 {
@@ -441,7 +510,8 @@ static void test_off(void **state)
 	bed_one(&b, 0, 310, KZ_TRACE_RUN, BED_LINUX0, 0, 0);
 	bed_one(&b, 0, 320, KZ_TRACE_EXIT + KZ_TRACE_HCALL, 0, 0xc602, 0);
 	bed_one(&b, 0, 325, KZ_TRACE_DONE, BED_LINUX0, 0, 0);
-	bed_one(&b, 0, 330, KZ_TRACE_RUN, BED_LINUX0, 0, 0);
+	bed_one(&b, 0, 330, KZ_TRACE_RUN, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 340, KZ_TRACE_EXIT + KZ_TRACE_WFX, 0, 0, 0);
 	check(&b, 0,
 	      "100-110 hyp other 0 of - cut\n"
 	      "linux/0 100-110 unknown\n"
@@ -459,9 +529,11 @@ static void test_off(void **state)
 	      "linux/0 turn 1 305-325 done start 310; own 10 ready 5 throttled 0\n"
 	      "linux/0 320-325 exit\n"
 	      "320-330 hyp hcall 50690 of linux/0\n"
-	      "linux/0 325-330 ready\n"
-	      "linux/0 turn 2 325-330 trace start 330; own 0 ready 5 throttled 0\n"
-	      "hello 100-330 unknown\n");
+	      "hello 100-330 unknown\n"
+	      "330-340 guest hello\nhello 330-340 running\n"
+	      "340-340 hyp wfx 0 of hello cut\n"
+	      "linux/0 turn 2 325-340 trace; own 0 ready 15 throttled 0\n"
+	      "linux/0 325-340 ready\n");
 }
 
 /* A vCPU that has its core for itself sleeps on it without more ado; it goes on without a WAKE. */
@@ -515,12 +587,13 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lost),	  cmocka_unit_test(test_lost_job),
+		cmocka_unit_test(test_lost), cmocka_unit_test(test_lost_job),
 		cmocka_unit_test(test_quick_first), cmocka_unit_test(test_implied),
-		cmocka_unit_test(test_miss),	  cmocka_unit_test(test_tail),
-		cmocka_unit_test(test_back),	  cmocka_unit_test(test_senseless),
-		cmocka_unit_test(test_off),	  cmocka_unit_test(test_standby),
-		cmocka_unit_test(test_due_in_exit), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_miss), cmocka_unit_test(test_due_in_exit),
+		cmocka_unit_test(test_due_over), cmocka_unit_test(test_ready_then_released),
+		cmocka_unit_test(test_tail), cmocka_unit_test(test_back),
+		cmocka_unit_test(test_senseless), cmocka_unit_test(test_off),
+		cmocka_unit_test(test_standby), cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests_name("kztrace_replay", tests, NULL, NULL);

@@ -99,6 +99,7 @@ def test_bars(trace, tmp_path, seed):
             if not values:
                 continue
             panel = picture.panels.pop((v.name, name))
+            assert panel.ticks[-1][0] - panel.ticks[0][0] > 250     # of 472: all of it is used
             total = 0
             for x, width, height, _, title in panel.bars:
                 count = int(title.split(":")[0])

@@ -169,6 +169,25 @@ def test_misses(checked):
     assert len(found) == len(expected)
 
 
+def test_misses_listed(trace):
+    """--misses N: the first ones by time, though jobs with later ones ended before."""
+    late = 0
+    for seed in range(12):
+        rng = random.Random(seed)
+        machine = model.Machine(VMS, CORES, rng, length=3000000)
+        path = trace(VMS, CORES, ktfile.interleave([core.ring for core in machine.cores], rng))
+        full = Report(run("report", path).stdout).sections["Misses"]
+        ends = [(job.end, job.missed) for v in machine.vcpus for job in v.jobs if job.missed]
+        for most in (0, 1, 2, 3, 5):
+            part = Report(run("report", path, "--misses", most).stdout).sections["Misses"]
+            assert part[:2 + 2 * most] == full[:2 + 2 * most]
+            assert part[2 + 2 * most:] == [
+                f"  and {len(ends) - most} more (--misses N lists more)"]
+            first = sorted(missed for _, missed in ends)[:most]
+            late += first != sorted(missed for _, missed in sorted(ends)[:most])
+    assert late > 0
+
+
 def miss_text(checked, job):
     """What is said of a miss."""
     core = next(c for c in checked.machine.cores if job.v in c.vcpus)
