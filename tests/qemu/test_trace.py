@@ -79,7 +79,8 @@ class Run:
 RUNS = {}
 
 
-@pytest.fixture(params=BOARDS, scope="module")
+@pytest.fixture(scope="module", params=[
+    pytest.param(board, marks=pytest.mark.xdist_group(f"trace-{board}")) for board in BOARDS])
 def run(request):
     """The run on each board, once."""
     if request.param not in RUNS:
@@ -87,32 +88,10 @@ def run(request):
     return RUNS[request.param]
 
 
-def spans(records):
-    """(record, whose, state, since): each record, who executed last, what the core did until it,
-    and since when. Fails where one cannot follow another."""
-    who, state, since = trace.NOBODY, trace.WORKS, records[0].time
-    for i, r in enumerate(records):
-        yield r, who, state, since
-        if r.type == trace.STATE:
-            assert i % trace.RECORDS == 0 and r.arg == state, (i, r)
-            assert state != trace.EXECUTES or r.vcpu == who, (i, r)
-            continue
-        assert i % trace.RECORDS, f"chunk without STATE: {r}"
-        if trace.is_exit(r):
-            assert state == trace.EXECUTES, (i, r)
-        else:
-            assert state != trace.EXECUTES, (i, r)
-        assert state != trace.SLEEPS or r.type == trace.WAKE, (i, r)
-        after, vcpu = trace.state_behind(r)
-        who = who if vcpu is None else vcpu
-        since = trace.end_of(r) if r.type >= trace.QUICK else r.time if after != state else since
-        state = after
-
-
 def exits_of(run, name):
     """The vCPU's exits, in order."""
     vcpu = run.trace.numbers[name]
-    return [r for r, who, _, _ in spans(run.cores[run.trace.core[vcpu]])
+    return [r for r, who, _, _ in trace.spans(run.cores[run.trace.core[vcpu]])
             if trace.is_exit(r) and who == vcpu]
 
 
@@ -164,7 +143,7 @@ def test_order(run):
     """What a core does is one thing after another, and its times never go back."""
     for records in run.cores:
         last = 0
-        for r, _, _, _ in spans(records):
+        for r, _, _, _ in trace.spans(records):
             if r.type != trace.RELEASE:         # the time of the decision, as the scheduler has it
                 assert r.time >= last, r
                 last = r.time
@@ -176,7 +155,7 @@ def test_order(run):
 def test_place(run):
     """Nobody is spoken of on a core where he has no business."""
     for core, records in enumerate(run.cores):
-        for r, who, _, _ in spans(records):
+        for r, who, _, _ in trace.spans(records):
             if not trace.READY <= r.type < trace.PANIC and r.type != trace.RUN:
                 assert r.vcpu == 0 or r.type == trace.STATE, r
             elif r.type in (trace.INJECT, trace.VM_START, trace.VM_STOP):
@@ -236,8 +215,8 @@ def test_jobs(run):
     """What the scheduler says to the guests that have servers, it writes down."""
     for vm in ("task", "plain"):
         said, vcpu = run.said[vm], run.trace.numbers[f"{vm}:0"]
-        records = [r for r, _, _, _ in spans(run.cores[1])]
-        asked = [i for i, (r, who, _, _) in enumerate(spans(run.cores[1]))
+        records = [r for r, _, _, _ in trace.spans(run.cores[1])]
+        asked = [i for i, (r, who, _, _) in enumerate(trace.spans(run.cores[1]))
                  if who == vcpu and is_info(r)][-2]             # KZ_INFO_COUNTS
         of = collections.Counter(r.type for r in records[:asked] if r.vcpu == vcpu)
         assert of[trace.RELEASE] == said["released"], vm
@@ -256,7 +235,7 @@ def test_executed(run):
         said, vcpu = run.said[vm], run.trace.numbers[f"{vm}:0"]
         asked, executed, worked, exits = 0, 0, 0, 0
         left, begun = trace.NOBODY, None
-        for r, who, state, since in spans(run.cores[run.trace.core[vcpu]]):
+        for r, who, state, since in trace.spans(run.cores[run.trace.core[vcpu]]):
             if r.type == trace.STATE:
                 continue
             if trace.is_exit(r):
@@ -293,7 +272,7 @@ def test_status(run):
         vcpu = run.trace.numbers[name]
         found = collections.Counter()
         last = None
-        for r, who, _, _ in spans(run.cores[run.trace.core[vcpu]]):
+        for r, who, _, _ in trace.spans(run.cores[run.trace.core[vcpu]]):
             if trace.is_exit(r) and who == vcpu:
                 last = "sysreg" if trace.class_of(r) == trace.SGI else trace.CLASSES[
                     trace.class_of(r)]

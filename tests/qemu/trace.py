@@ -62,6 +62,28 @@ def end_of(record):
     return record.time + ((record.value - record.time) & 0xffffffff)
 
 
+def spans(records):
+    """(record, whose, state, since): each record, who executed last, what the core did until it,
+    and since when. Fails where one cannot follow another. They begin with a chunk."""
+    who, state, since = records[0].vcpu, records[0].arg, records[0].time
+    for i, r in enumerate(records):
+        yield r, who, state, since
+        if r.type == STATE:
+            assert i % RECORDS == 0 and r.arg == state, (i, r)
+            assert state != EXECUTES or r.vcpu == who, (i, r)
+            continue
+        assert i % RECORDS, f"chunk without STATE: {r}"
+        if is_exit(r):
+            assert state == EXECUTES, (i, r)
+        else:
+            assert state != EXECUTES, (i, r)
+        assert state != SLEEPS or r.type == WAKE, (i, r)
+        after, vcpu = state_behind(r)
+        who = who if vcpu is None else vcpu
+        since = end_of(r) if r.type >= QUICK else r.time if after != state else since
+        state = after
+
+
 class Ram:
     """A machine's RAM: a file that QEMU maps too."""
 
