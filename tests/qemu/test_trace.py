@@ -260,6 +260,40 @@ def test_executed(run):
         assert 0 <= said["executed"] - executed <= min(worked, 3000 * exits), vm
 
 
+def stolen_of(run, vm):
+    """How long the VM wanted to run between its first question and its last, and did not; and how
+    often. It wants to from READY on, from RELEASE, from THROTTLE, or from an exit that another one
+    runs after; it does not from BLOCK and DONE on."""
+    vcpu, infos = run.trace.numbers[f"{vm}:0"], run.said[vm]["infos"]
+    asked, stolen, waits, since = 0, 0, 0, None
+    left, begun, blocked = trace.NOBODY, 0, False
+    for r, who, _, _ in trace.spans(run.cores[run.trace.core[vcpu]]):
+        if trace.is_exit(r) or r.type == trace.WAKE:
+            left, begun = who if trace.is_exit(r) else trace.NOBODY, r.time
+        if trace.is_exit(r) and who == vcpu:
+            since, blocked = r.time, False
+            asked += is_info(r)
+        elif r.type in (trace.BLOCK, trace.DONE) and r.vcpu == vcpu:
+            since, blocked = None, True
+        elif r.type in (trace.READY, trace.RELEASE, trace.THROTTLE) and r.vcpu == vcpu:
+            since, blocked = r.time if blocked else since, False
+        elif r.type == trace.RUN and r.vcpu == vcpu:
+            if left != vcpu and 0 < asked < infos:
+                stolen += max(0, begun - (begun if blocked else since))
+                waits += 1
+            since, blocked = None, False
+    return stolen, waits
+
+
+def test_stolen(run):
+    """What others had of a vCPU's time is what the hypervisor tells it."""
+    for vm in ("task", "plain", "rest", "many", "also"):
+        stolen, waits = stolen_of(run, vm)
+        assert waits > 100
+        # An exit begins some instructions before the scheduler looks at the clock.
+        assert abs(run.said[vm]["stolen"] - stolen) <= 300 * waits, vm
+
+
 # ---- The status page -------------------------------------------------------------------------
 
 def test_status(run):
