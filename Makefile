@@ -69,22 +69,26 @@ GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir 
 # ---- The host: kzc and the tests -------------------------------------------------------------
 KZC := $(B)/host/kzc
 KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c hv/blob_text.c)
+KZTRACE := $(B)/host/kztrace
+KZTRACE_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kztrace/*.c) hv/blob.c hv/blob_text.c)
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
 # What QEMU's tests count masked instructions with.
 MASKED := $(B)/host/masked.so
+# What `make paths` records ways through the hypervisor with.
+PATHS := $(B)/host/paths.so
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
-.PHONY: all help boards linux guests images host-tests host-test kzc-test qemu-test fuzzers fuzz \
-	list-host-tests list-fuzzers size style fresh clean
+.PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test \
+	fuzzers fuzz list-host-tests list-fuzzers size paths style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(MASKED) guests ## build the hypervisor, kzc and the guests (the default)
+all: $(HV) $(KZC) $(KZTRACE) $(MASKED) $(PATHS) guests ## build the hypervisor, tools, guests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -107,6 +111,10 @@ $(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
 	-fno-move-loop-invariants -fno-tree-forwprop)
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
+
+# Called by trap_sched alone, which has saved these registers.
+$(B)/arm64/hv/sched_quick.c.o: CFLAGS_HV += $(if $(filter gcc,$(COMPILER)),$(addprefix -fcall-used-x,\
+	19 20 21 22 23 24 25 26 27 28))
 
 $(HV): $(HV_OBJ) $(HV_LDS)
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)
@@ -134,12 +142,18 @@ $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(eval $(call guest_rule,$(s))))
 
 $(B)/host/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -Ihv -Itools/kzc $(DEP) -c -o $@ $<
+	$(CC_HOST) $(CFLAGS_HOST) -Iinclude -iquote hv -Itools/kzc $(DEP) -c -o $@ $<
 
 $(KZC): $(KZC_OBJ)
 	$(CC_HOST) -o $@ $^ -lconfuse -lfdt
 
+$(KZTRACE): $(KZTRACE_OBJ)
+	$(CC_HOST) -o $@ $^ -lm
+$(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
+
 $(MASKED): tools/masked/masked.c Makefile
+$(PATHS): tools/paths/paths.c Makefile
+$(MASKED) $(PATHS):
 	@mkdir -p $(@D)
 	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
 
@@ -148,7 +162,8 @@ links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
 # And flags of its own: /* flags: -O2 -fno-sanitize=all */
 flags = $(shell sed -n 's,^/\* flags: \(.*\) \*/$$,\1,p' $(1))
 
-TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h)
+TEST_HEADERS := $(wildcard tests/host/*.h hv/*.h arch/*.h arch/arm64/*.h include/kizami/*.h \
+	tools/kztrace/*.h)
 
 define test_rule
 $(2): $(1) Makefile $$(call links,$(1)) $(TEST_HEADERS)
@@ -201,7 +216,10 @@ host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
 kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 	$(PYTEST) tests/kzc
 
-qemu-test: images $(MASKED) ## the real image under QEMU
+kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
+	$(PYTEST) tests/kztrace
+
+qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
 	$(PYTEST) tests/qemu
 
 fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
@@ -209,6 +227,9 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 
 size: $(HV) ## text + rodata + data of the hypervisor against its budget
 	@scripts/size $(SIZE) bench/budget $(HV)
+
+paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
+	bench/paths
 
 style: ## what a script can check of the code style
 	@test ! -e tests/style.py || $(PYTHON) tests/style.py

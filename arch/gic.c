@@ -369,6 +369,7 @@ void gic_dir(uint32_t iar)
 void gic_sgi(uint32_t cpu, uint32_t intid)
 {
 	gic_quick_call(gic.v3, gic.sgi_value[cpu] | (uint64_t)intid << (gic.v3 ? 24 : 0));
+	isb();			/* the SGI goes out now, not when the pipeline likes */
 }
 
 /* ---- Virtual CPU interface of this core ---- */

@@ -49,8 +49,7 @@ static ALWAYS_INLINE void gic_quick_call(bool v3, uint64_t value)
 	/* what the core shall see before the SGI that makes it look */
 	barrier_publish();
 	if (v3) {
-		write_icc_sgi1r_el1(value);
-		isb();			/* the SGI goes out now, not when the pipeline likes */
+		write_icc_sgi1r_el1(value);	/* it goes out at the next isb or eret */
 	} else {
 		mmio_write32(gic.gicd + GICD_SGIR, (uint32_t)value);
 	}
@@ -65,16 +64,14 @@ static ALWAYS_INLINE uint32_t gic_quick_empty(bool v3)
 /* Without a jump table; i < GIC_LRS_MAX. */
 static ALWAYS_INLINE void gic_quick_lr_v3(uint32_t i, uint64_t v)
 {
-	if ((i & 2) != 0) {
-		if ((i & 1) != 0) {
-			write_ich_lr3_el2(v);
-		} else {
-			write_ich_lr2_el2(v);
-		}
-	} else if ((i & 1) != 0) {
-		write_ich_lr1_el2(v);
-	} else {
+	if (LIKELY(i == 0)) {
 		write_ich_lr0_el2(v);
+	} else if (i == 1) {
+		write_ich_lr1_el2(v);
+	} else if (i == 2) {
+		write_ich_lr2_el2(v);
+	} else {
+		write_ich_lr3_el2(v);
 	}
 }
 

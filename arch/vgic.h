@@ -11,6 +11,7 @@
 #ifndef VGIC_H
 #define VGIC_H
 
+#include <kizami/blob.h>
 #include "exit.h"
 #include "spinlock.h"
 #include "types.h"
@@ -54,6 +55,13 @@ struct vgic_cpu {
 		};
 		uint64_t in_use;	/* GIC_HCR_EN: none is, and nothing waits */
 	};
+	/*
+	 * What list register again_lr gets when the virtual timer fires again; 0: that has to be
+	 * looked at. Its core sets it; who changes anything of what it says clears it. Both under
+	 * vgic.lock; its core reads it without.
+	 */
+	uint64_t again;
+	uint32_t again_lr;
 	uint32_t lr_eoi;	/* of these: its EOI wants us */
 	uint32_t lr_hw;		/* of these: with the HW bit */
 	uint32_t lr_level;	/* of these: pending for a line that is high, and nothing else */
@@ -68,7 +76,9 @@ struct vgic_cpu {
 	uint64_t lr[VGIC_LRS];	/* of lr_used */
 	uint64_t vmcr, apr[2], hcr_now;
 	uint32_t away_empty;	/* list registers that were empty */
-	bool plain;		/* all were, vmcr is all that counts (vgic_switch.h) */
+	/* all were, vmcr is all that counts (vgic_switch.h); true while the vCPU is loaded */
+	bool plain;
+	uint64_t ppis;		/* the physical frame that has the bits of its private twins */
 };
 
 struct vgic {
@@ -77,6 +87,7 @@ struct vgic {
 	uint32_t vcpus;		/* a bit for each vCPU that the VM has */
 	uint32_t cores;		/* GICv2: its cores, as GICD_ITARGETSR names them */
 	uint32_t typer;		/* GICD_TYPER */
+	struct vcpu *peer[KZ_VCPUS_MAX];	/* the VM's vCPUs: quicker than an index */
 	struct vgic_bank spi[VGIC_BANKS - 1];
 };
 

@@ -39,6 +39,7 @@ static struct lr lr_pending(struct vcpu *v, uint32_t i)
 		.hw = (g->lr_hw & BIT(i)) != 0,
 	};
 
+	__atomic_store_n(&g->again, 0, __ATOMIC_RELAXED);
 	g->lr_word[i] = gic_lr_word(&lr);
 	return lr;
 }
@@ -144,6 +145,7 @@ static void lr_free(struct vcpu *v, uint32_t i, uint32_t state)
 	uint32_t n = intid % 32;
 	uint32_t bit = BIT(n);
 
+	g->again = 0;
 	if ((state & LR_PENDING) != 0) {
 		lr_unpend(v, b, intid, i);
 	}
@@ -259,6 +261,7 @@ static void hcr_update(struct vcpu *v, bool more_waits)
 		       (ended_outside ? GIC_HCR_LRENPIE : 0);
 
 	if (hcr != g->hcr) {
+		g->again = 0;
 		g->hcr = hcr;
 		gic_hcr_write(hcr);
 	}
@@ -373,6 +376,7 @@ static void answer(struct vcpu *v)
 
 		b->snap = gic_lr_state(i) == LR_ACTIVE ? b->snap | bit : b->snap & ~bit;
 		b->fresh |= b->asked & bit;
+		g->again = 0;		/* which takes no answer back */
 		b->asked &= ~bit;
 	}
 }

@@ -492,6 +492,15 @@ static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *
 	return DONE;
 }
 
+/* A register may change what the VM's vCPUs know of their timers' next time. */
+static void forget_again_locked(struct vm *vm)
+{
+	/* Bound: KZ_VCPUS_MAX. */
+	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
+		__atomic_store_n(&vm->vcpu[i].arch.vgic.again, 0, __ATOMIC_RELAXED);
+	}
+}
+
 enum verdict vgic_gicd(struct vcpu *v, struct access *a)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
@@ -505,6 +514,7 @@ enum verdict vgic_gicd(struct vcpu *v, struct access *a)
 		return DONE;
 	}
 	spin_lock(&vgic->lock);
+	forget_again_locked(v->vm);
 	verdict = gicd_locked(v, (uint32_t)a->addr, a);
 	spin_unlock(&vgic->lock);
 	return verdict;
@@ -522,6 +532,7 @@ enum verdict vgic_gicr(struct vcpu *v, struct access *a)
 	}
 	if (offset >= GICR_SGI + GICD_IGROUPR && offset < GICR_SGI + GICD_ICFGR + 0x100) {
 		spin_lock(&vgic->lock);
+		forget_again_locked(v->vm);
 		verdict = interrupt_access(v, owner, offset - GICR_SGI, 0, GIC_PRIVATE, a);
 		spin_unlock(&vgic->lock);
 	} else if ((offset & ~7u) == GICR_TYPER) {

@@ -39,8 +39,26 @@ static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool 
 		g->lr_source[i] = (uint8_t)source;
 	}
 	gic_quick_lr(v3, i, g->lr_word[i], source);
+	if (hw && intid == gic.vtimer) {
+		g->again_lr = i;
+		g->again = g->lr_word[i];
+	}
 	spin_unlock_inline(lock, ticket);
 	return true;
+}
+
+/*
+ * The same for the virtual timer, when nothing has changed since. No lock: who changes something
+ * at this moment also asks this core to look at its list registers. Own core.
+ */
+static ALWAYS_INLINE bool vgic_quick_timer(const struct vcpu *v, bool v3)
+{
+	uint64_t word = __atomic_load_n(&v->arch.vgic.again, __ATOMIC_RELAXED);
+
+	if (LIKELY(word != 0)) {
+		gic_quick_lr_set(v3, v->arch.vgic.again_lr, word);
+	}
+	return word != 0;
 }
 
 /*
@@ -51,9 +69,13 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 {
 	struct spinlock *lock = &v->vm->arch.vgic.lock;
 	struct vgic_bank *b = &t->arch.vgic.bank;
+	uint64_t kick = t->arch.kick;
 	uint16_t ticket;
 
-	if ((v3 && (b->group1 >> intid & 1) == 0) || t->arch.kick == 0) {
+	if (UNLIKELY(kick == 0)) {
+		return false;
+	}
+	if (v3 && UNLIKELY((b->group1 >> intid & 1) == 0)) {
 		return false;
 	}
 	ticket = spin_lock_inline(lock);
@@ -62,8 +84,9 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
 	}
 	spin_unlock_inline(lock, ticket);
-	if ((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) & HAZARD_IRQ) == 0) {
-		gic_quick_call(v3, t->arch.kick);
+	if (LIKELY((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) &
+		    HAZARD_IRQ) == 0)) {
+		gic_quick_call(v3, kick);
 	}
 	return true;
 }
@@ -71,14 +94,12 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 /* An SGI to one vCPU, as both versions have it. */
 static ALWAYS_INLINE bool vgic_quick_sgi(struct vcpu *v, uint32_t targets, uint32_t intid, bool v3)
 {
-	uint32_t t = (uint32_t)__builtin_ctz(targets | BIT(31));
-
 	if (targets == BIT(v->id)) {
 		return (!v3 || (v->arch.vgic.bank.group1 >> intid & 1) != 0) &&
 		       vgic_quick_again(v, intid, v3, false, v->id);
 	}
-	return targets == BIT(t) && (targets & v->vm->arch.vgic.vcpus) != 0 &&
-	       vgic_quick_post(v, &v->vm->vcpu[t], intid, v3);
+	return (targets & (targets - 1)) == 0 && (targets & v->vm->arch.vgic.vcpus) != 0 &&
+	       vgic_quick_post(v, v->vm->arch.vgic.peer[__builtin_ctz(targets)], intid, v3);
 }
 
 /*

@@ -57,6 +57,7 @@ void vgic_init(struct vm *vm)
 
 	for (uint32_t i = 0; i < cfg->vcpu_count; i++) {
 		vm->vcpu[i].arch.vgic.bank.hw = private_twins(vm);
+		vm->arch.vgic.peer[i] = &vm->vcpu[i];
 	}
 	for (uint32_t i = 0; i < cfg->irq_count; i++) {
 		uint32_t intid = cfg->irq[i].intid;
@@ -153,7 +154,10 @@ void vgic_reset_cpu(struct vcpu *v)
 	v->arch.vgic.lr_used = 0;
 	v->arch.vgic.bank.inlr = 0;
 	v->arch.vgic.hcr = GIC_HCR_EN;
+	v->arch.vgic.plain = true;
+	v->arch.vgic.again = 0;
 	v->arch.kick = v->cpu->sched.shared ? 0 : gic.sgi_value[v->cpu->id];
+	v->arch.vgic.ppis = gic.v3 ? gic.gicr[v->cpu->id] + GICR_SGI : gic.gicd;
 	gic_hcr_write(GIC_HCR_EN);
 	/* What the core had of its twins went when it was parked; the guest's enables did not. */
 	v->arch.vgic.bank.latch &= ~v->arch.vgic.bank.held | v->arch.vgic.bank.active;

@@ -81,6 +81,7 @@ void vgic_load(struct vcpu *v)
 
 		gic_quick_lr_set(v3, i, g->lr[i]);
 	}
+	g->plain = true;		/* until vgic_save looks; vgic_switch has looked */
 	load_enables(v, v->cpu->arch.ppis);
 	twins(v, GICD_ISACTIVER, still_held(g));
 }

@@ -13,7 +13,7 @@
 static inline void twins(const struct vcpu *v, uint32_t reg, uint32_t set)
 {
 	if (UNLIKELY(set != 0)) {
-		mmio_write32((gic.v3 ? gic.gicr[v->cpu->id] + GICR_SGI : gic.gicd) + reg, set);
+		mmio_write32(v->arch.vgic.ppis + reg, set);
 	}
 }
 
@@ -71,7 +71,6 @@ static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v, bo
 					mmio_read32(gic.gich + GICH_APR))) {
 		return false;
 	}
-	g->plain = true;
 	g->vmcr = vmcr_get(v3);
 	vmcr_set(v3, h->vmcr);
 	if (twins_on(g) != twins_on(h)) {
@@ -81,17 +80,18 @@ static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v, bo
 }
 
 /*
- * The private twin `intid` of v, which comes back, has fired: delivered in the list register that
- * it had, without the exit that its line would cost. Where that is not so simple nothing is
- * done, and its line does it. Own core.
+ * The private twin `intid` of v, which vgic_switch has brought back, has fired: delivered in the
+ * list register that it had, without the exit that its line would cost. Where that is not so
+ * simple nothing is done, and its line does it. Own core.
  */
 static ALWAYS_INLINE void vgic_load_irq(struct vcpu *v, uint32_t intid)
 {
 	const struct vgic_cpu *g = &v->arch.vgic;
 	const struct vgic_bank *b = &g->bank;
 
-	if (LIKELY(g->plain && ((b->held & ~b->latch) >> intid & 1) != 0) &&
-	    LIKELY(vgic_quick_again(v, intid, gic.v3, true, 0))) {
+	if (LIKELY(intid == gic.vtimer && vgic_quick_timer(v, gic.v3)) ||
+	    (((b->held & ~b->latch) >> intid & 1) != 0 &&
+	     vgic_quick_again(v, intid, gic.v3, true, 0))) {
 		twins(v, GICD_ISACTIVER, BIT(intid));
 	}
 }

@@ -142,7 +142,8 @@ void sched_wake(struct vcpu *v)
 	s->wanted = c->since;
 	if (!has_server(v)) {
 		trace_of(v, KZ_TRACE_READY);
-		(void)wake_fair(c, v);
+		(void)wake_fair(c, v, c->since);
+		end_turn(c);
 	} else if (!too_late(v, c->since) && server_wake(&s->server, c->since)) {
 		if (s->server.release != release) {
 			s->jobs++;

@@ -61,20 +61,20 @@ struct sched_core {
 	/* Sets of slots: ready with a server, ready without, with an event. */
 	uint32_t edf, fair, timed;
 	struct vcpu *current;	/* who is executing; NULL: nobody */
+	struct vcpu *guilty;	/* whose interrupt this is; since then nothing is another's */
 	uint64_t since;		/* and since when it was not charged */
-	uint64_t vmin;		/* vtime of who is furthest behind; never goes back */
+	uint64_t next;		/* nothing is due before it */
 	uint64_t slice;		/* how much those without a server run at a stretch */
 	uint64_t poll;		/* the console's next turn; NEVER */
+	uint64_t vmin;		/* vtime of who is furthest behind; never goes back */
 	uint64_t rings, asked;	/* its rings are due; its UART asked for it; NEVER */
 	uint64_t served;	/* it had its last turn */
-	uint64_t next;		/* nothing is due before it */
 	uint64_t limit;		/* sum of densities that servers may have, in 2^-32 */
 	uint64_t block;		/* the longest stretch with interrupts masked */
 	uint64_t guard;		/* who wakes that shortly before its deadline waits for the next */
 	bool console;		/* its turn has come: as soon as no server is ready */
 	bool shared;
 	bool strict;		/* densities exceed the limit: who waits gives up its budget */
-	struct vcpu *guilty;	/* whose interrupt this is; since then nothing is another's */
 };
 
 /*

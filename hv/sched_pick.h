@@ -48,25 +48,29 @@ static ALWAYS_INLINE bool spend(struct vcpu *v, uint64_t ticks)
 }
 
 /* Who without a server is furthest behind, or NULL. Bound: SCHED_SLOTS. */
-static ALWAYS_INLINE struct vcpu *hindmost(struct sched_core *c)
+static ALWAYS_INLINE struct vcpu *hindmost(struct sched_core *c, uint64_t *vtime)
 {
 	uint32_t set = c->fair;
 	struct vcpu *best;
+	uint64_t least;
 
 	if (set == 0) {
 		return NULL;
 	}
 	best = slot_of(c, set);
+	least = best->sched.vtime;
 	while (UNLIKELY((set &= set - 1) != 0)) {
 		struct vcpu *v = slot_of(c, set);
 
-		if ((int64_t)(v->sched.vtime - best->sched.vtime) < 0) {
+		if ((int64_t)(v->sched.vtime - least) < 0) {
 			best = v;
+			least = v->sched.vtime;
 		}
 	}
-	if ((int64_t)(best->sched.vtime - c->vmin) > 0) {
-		c->vmin = best->sched.vtime;
+	if ((int64_t)(least - c->vmin) > 0) {
+		c->vmin = least;
 	}
+	*vtime = least;
 	return best;
 }
 
@@ -77,15 +81,19 @@ static ALWAYS_INLINE struct vcpu *hindmost(struct sched_core *c)
  */
 static ALWAYS_INLINE struct vcpu *place(struct sched_core *c, struct vcpu *v)
 {
-	struct vcpu *best = hindmost(c);
-	int64_t ahead = (int64_t)(v->sched.vtime - c->vmin);
+	uint64_t least;
+	struct vcpu *best = hindmost(c, &least);
+	uint64_t vmin = c->vmin;
+	uint64_t vtime = v->sched.vtime;
+	int64_t ahead = (int64_t)(vtime - vmin);
 
-	if (ahead < -2 * vslice(c)) {
-		v->sched.vtime = c->vmin - 2 * (uint64_t)vslice(c);
-	} else if (ahead > 8 * vslice(c)) {
-		v->sched.vtime = c->vmin + 8 * (uint64_t)vslice(c);
+	if (ahead + 2 * vslice(c) < 0) {
+		vtime = vmin - 2 * (uint64_t)vslice(c);
+	} else if (UNLIKELY(ahead > 8 * vslice(c))) {
+		vtime = vmin + 8 * (uint64_t)vslice(c);
 	}
-	return best == NULL || (int64_t)(v->sched.vtime - best->sched.vtime) < 0 ? v : best;
+	v->sched.vtime = vtime;
+	return best == NULL || (int64_t)(vtime - least) < 0 ? v : best;
 }
 
 /* Who executes without a server goes on only if nobody is behind it. */
@@ -99,17 +107,19 @@ static inline void end_turn(struct sched_core *c)
 	}
 }
 
-/* v, which has no server, waits no more. Returns who without a server is furthest behind. */
-static ALWAYS_INLINE struct vcpu *wake_fair(struct sched_core *c, struct vcpu *v)
+/*
+ * v, which has no server, waits no more; end_turn follows. Returns who without a server is
+ * furthest behind.
+ */
+static ALWAYS_INLINE struct vcpu *wake_fair(struct sched_core *c, struct vcpu *v, uint64_t now)
 {
 	struct vcpu *best = place(c, v);
 
-	v->sched.wanted = c->since;
+	v->sched.wanted = now;
 	v->sched.state = SCHED_READY;
 	v->sched.event = NEVER;
 	c->timed &= ~v->sched.bit;
 	c->fair |= v->sched.bit;
-	end_turn(c);
 	return best;
 }
 
@@ -159,10 +169,11 @@ static ALWAYS_INLINE struct vcpu *pick_edf(const struct sched_core *c)
 /* Who is furthest behind; the current one goes on until another is a slice behind it. */
 static ALWAYS_INLINE struct vcpu *pick_fair(struct sched_core *c)
 {
-	struct vcpu *best = hindmost(c);
+	uint64_t least;
+	struct vcpu *best = hindmost(c, &least);
 
 	if (c->current != NULL && (c->fair & c->current->sched.bit) != 0 &&
-	    (int64_t)(c->current->sched.vtime - best->sched.vtime) < vslice(c)) {
+	    (int64_t)(c->current->sched.vtime - least) < vslice(c)) {
 		best = c->current;
 	}
 	return best;

@@ -12,7 +12,7 @@
 /* v executes next: can it at once? */
 static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
 {
-	return LIKELY(__atomic_load_n(&v->obstacle, __ATOMIC_RELAXED) == VCPU_CLEAR);
+	return LIKELY(__atomic_load_n(&v->obstacle, __ATOMIC_RELAXED) == 0);
 }
 
 /* v, which waits and has a server, wakes up; false: that is not done here. */
@@ -24,7 +24,7 @@ static ALWAYS_INLINE bool quick_wake_server(struct sched_core *c, struct vcpu *v
 
 	/* With nothing overdrawn a new period has a budget: false means that nothing began. */
 	if (UNLIKELY(s->masked || server->left < 0 || server->next.period != 0 ||
-		     too_late(v, c->since) || !server_wake(server, c->since))) {
+		     too_late(v, c->since) || !server_wake_as(server, c->since, server_begin))) {
 		return false;
 	}
 	if (LIKELY(server->release != release)) {
@@ -57,12 +57,41 @@ static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now, struc
 			return false;
 		}
 		if (!has_server(v)) {
-			*first = wake_fair(c, v);
+			*first = wake_fair(c, v, now);
 		} else if (!quick_wake_server(c, v)) {
 			return false;
 		}
 	}
 	return true;
+}
+
+/*
+ * Nobody is ready who has a server. v, which has none, left, and others like it woke up; `first`
+ * is furthest behind: it executes, as choose would say, who has nothing to compare it with.
+ */
+static ALWAYS_INLINE struct vcpu *quick_turn(struct sched_core *c, struct vcpu *v,
+					     struct vcpu *first, uint64_t now)
+{
+	v->sched.wanted = now;
+	if (LIKELY(first->sched.wanted == now)) {
+		c->current = first;	/* it did not wait for the core: nothing was stolen */
+	} else {
+		dispatch(c, first);
+	}
+	look_again(c, (c->fair & (c->fair - 1)) != 0 ? now + c->slice : NEVER);
+	return is_clear(first) ? first : NULL;
+}
+
+/* Whoever is to execute. By itself: what it keeps in registers is not in others' way. */
+static NOINLINE struct vcpu *quick_choose(struct sched_core *c)
+{
+	struct vcpu *v = choose(c);
+
+	if (UNLIKELY(v == NULL || !is_clear(v))) {
+		return NULL;
+	}
+	look_again(c, turn_end(c, v));
+	return v;
 }
 
 static NOINLINE struct vcpu *slow_job_done(struct vcpu *v)
@@ -78,26 +107,26 @@ struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
 	struct vcpu *first = NULL;
 	uint64_t ran = now - c->since;
 
-	if (UNLIKELY(c->current != v || c->guilty != NULL || c->inbox != 0 || now >= c->poll ||
+	if (UNLIKELY(c->current != v || c->guilty != NULL || c->inbox != 0 ||
 		     (has_server(v) && s->server.left <= (int64_t)ran))) {
 		return NULL;
 	}
 	(void)spend(v, ran);		/* there is more */
 	c->since = now;
-	if (now >= c->next && !quick_expire(c, now, &first)) {
-		return NULL;
+	if (now >= c->next) {
+		bool done = now < c->poll && quick_expire(c, now, &first);
+
+		if (first != NULL && LIKELY(done && c->edf == 0)) {
+			return quick_turn(c, v, first, now);
+		}
+		if (first != NULL) {
+			end_turn(c);
+		}
+		if (UNLIKELY(!done)) {
+			return NULL;
+		}
 	}
-	if (first != NULL && c->edf == 0) {
-		v = first;		/* as choose would, who has nothing to compare it with */
-		dispatch(c, v);
-	} else {
-		v = choose(c);
-	}
-	if (UNLIKELY(v == NULL || !is_clear(v))) {
-		return NULL;
-	}
-	look_again(c, turn_end(c, v));
-	return v;
+	return quick_choose(c);
 }
 
 struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now)

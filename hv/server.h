@@ -35,16 +35,22 @@ void server_set(struct server *s, uint64_t budget, uint64_t period, uint64_t dea
 /* What server_set said holds from here on. */
 void server_renew(struct server *s);
 
+/* The same with the parameters that it has. */
+static inline void server_begin(struct server *s, uint64_t at)
+{
+	s->release = at;
+	s->due = at + s->deadline;
+	s->left = (int64_t)s->budget + (s->left < 0 ? s->left : 0);
+	s->told = false;
+}
+
 /* A period begins at `at` with a full budget, less what was overdrawn. */
 static inline void server_release(struct server *s, uint64_t at)
 {
 	if (UNLIKELY(s->next.period != 0)) {
 		server_renew(s);
 	}
-	s->release = at;
-	s->due = at + s->deadline;
-	s->left = (int64_t)s->budget + (s->left < 0 ? s->left : 0);
-	s->told = false;
+	server_begin(s, at);
 }
 
 /* The period that follows this one: at its end, or now if that was missed by a period or more. */
@@ -71,13 +77,14 @@ static inline bool server_too_late(const struct server *s, uint64_t now, uint64_
  * period begins (deadline = period) or the rest is cut to it (deadline < period).
  * False: nothing is left until the period's end.
  */
-static inline bool server_wake(struct server *s, uint64_t now)
+static ALWAYS_INLINE bool server_wake_as(struct server *s, uint64_t now,
+					 void (*begin)(struct server *s, uint64_t at))
 {
 	uint64_t laxity = s->due - now;
 	int64_t fair;
 
 	if (now - s->release >= s->period) {
-		server_release(s, now);
+		begin(s, now);
 		return s->left > 0;
 	}
 	if (s->left <= 0 || now - s->release >= s->deadline) {
@@ -86,12 +93,17 @@ static inline bool server_wake(struct server *s, uint64_t now)
 	fair = (int64_t)ticks_scale(laxity, s->density);
 	if (s->left > fair) {
 		if (s->deadline == s->period) {
-			server_release(s, now);
+			begin(s, now);
 		} else {
 			s->left = fair;
 		}
 	}
 	return s->left > 0;
+}
+
+static inline bool server_wake(struct server *s, uint64_t now)
+{
+	return server_wake_as(s, now, server_release);
 }
 
 #endif

@@ -10,7 +10,7 @@
 
 static const char level_name[KZ_LEVELS][4] = { "hrt", "srt", "nrt" };
 static const char vm_state_name[][8] = { "stopped", "running", "halting" };
-static const char vcpu_state_name[][8] = { "off", "ready", "running" };
+static const char vcpu_state_name[][8] = { "running", "ready", "off" };
 
 /* The headings. Under the last one: enum exit_class in its order. */
 #define HEAD_CORES "core  owner             level  state"

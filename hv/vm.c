@@ -15,6 +15,9 @@ enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg)
 	vm->cfg = cfg;
 	vm->id = id;
 	vm->state = VM_STOPPED;
+	for (uint32_t i = 0; i < KZ_VCPUS_MAX; i++) {
+		vm->vcpu[i].state = VCPU_OFF;
+	}
 	for (uint32_t i = 0; i < cfg->vcpu_count; i++) {
 		struct vcpu *v = &vm->vcpu[i];
 

@@ -20,16 +20,13 @@ struct percpu;
  *   VCPU_OFF --------> VCPU_READY ------> VCPU_RUNNING --------> VCPU_OFF
  *                      (its core sees it and enters)
  */
-enum vcpu_state { VCPU_OFF, VCPU_READY, VCPU_RUNNING };
+enum vcpu_state { VCPU_RUNNING, VCPU_READY, VCPU_OFF };
 
 /* Bits of vcpu.hazard: work that the vCPU's own core does before it goes back. */
 #define HAZARD_IRQ	BIT(0)		/* interrupt state changed elsewhere */
 #define HAZARD_STOP	BIT(1)		/* its VM stops */
 #define HAZARD_OFF	BIT(2)		/* it switches itself off */
 #define HAZARD_SCHED	BIT(3)		/* its core's inbox is not empty */
-
-#define VCPU_CLEAR	((uint64_t)VCPU_RUNNING << 32)
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "VCPU_CLEAR");
 
 /* A line of its own: another core's writes to its neighbour don't slow it. */
 struct vcpu {
@@ -43,7 +40,7 @@ struct vcpu {
 			/* atomic; OFF -> READY under vm->lock, the rest by its core */
 			enum vcpu_state state;
 		};
-		uint64_t obstacle;	/* VCPU_CLEAR: none, it can be entered at once */
+		uint64_t obstacle;	/* 0: none, it can be entered at once */
 	};
 	uint64_t entry, arg;		/* of the start that READY asks for */
 	uint64_t exits[EXIT_CLASSES];	/* written by its core only */
@@ -60,6 +57,7 @@ struct vcpu {
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_HALTING };
 
 struct vm {
+	struct arch_vm arch;		/* first: what is used most */
 	const struct kz_cfg_vm *cfg;
 	uint32_t id;
 	enum vm_state state;		/* atomic read; written under lock */
@@ -74,17 +72,16 @@ struct vm {
 	uint64_t faults;		/* atomic */
 	uint32_t restarts;
 	struct pl011 uart;
-	struct arch_vm arch;
 	struct vcpu vcpu[KZ_VCPUS_MAX];
 };
 
 /* What a core owns. Other cores read id and sched.slot, and write sched.inbox. */
 struct percpu {
 	struct kz_trace_head trace;	/* first: the entry code addresses it */
+	struct sched_core sched;	/* near: what is used most */
+	struct vcpu *vcpu;		/* whose registers the core has, or NULL */
 	struct arch_percpu arch;
 	uint32_t id;			/* index into the blob's machine.mpidr */
-	struct vcpu *vcpu;		/* whose registers the core has, or NULL */
-	struct sched_core sched;
 };
 
 /* The machine, as the blob says it, and its VMs; constant after boot. */

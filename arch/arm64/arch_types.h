@@ -14,15 +14,17 @@ struct vcpu;
 struct arch_away {
 	uint64_t sctlr_el1, regs[19];	/* as in switch.S */
 	uint64_t elr_el2, spsr_el2;
-	uint64_t cntv_ctl_el0, cntv_cval_el0, cntp_ctl_el0, cntp_cval_el0;
-	uint64_t hcr_el2;
+	uint64_t cntv_ctl_el0, cntv_cval_el0;
+	uint64_t hcr_el2;		/* constant, unless ODD_REGISTERS */
 	uint64_t vttbr_el2, vmpidr_el2, cntvoff_el2;	/* constant */
-	uint64_t amair_el1, afsr0_el1, afsr1_el1, mdscr_el1;	/* with ODD_REGISTERS */
+	/* With ODD_REGISTERS. */
+	uint64_t amair_el1, afsr0_el1, afsr1_el1, mdscr_el1;
+	uint64_t cntp_ctl_el0, cntp_cval_el0;
 	_Alignas(16) uint64_t fp[66];	/* v0 to v31, FPCR, FPSR; of a vCPU that is not percpu.fp */
 };
 
 _Static_assert(__builtin_offsetof(struct arch_away, cntv_ctl_el0) == 22 * 8, "switch.S");
-_Static_assert(__builtin_offsetof(struct arch_away, cntvoff_el2) == 29 * 8, "switch.S");
+_Static_assert(__builtin_offsetof(struct arch_away, cntvoff_el2) == 27 * 8, "switch.S");
 
 /*
  * While the guest runs, SP_EL2 points at its struct vcpu, which begins with
@@ -40,16 +42,19 @@ _Static_assert(__builtin_offsetof(struct arch_vcpu, host_sp) == VCPU_HOST_SP, "v
 _Static_assert(__builtin_offsetof(struct arch_vcpu, trace) == VCPU_TRACE, "vectors.S");
 
 struct arch_vm {
+	struct vgic vgic;
 	uint64_t *root;			/* stage-2 level 1 table, */
 	uint32_t root_used;		/* of which so many entries are in use, at most */
 	uint64_t vttbr;			/* VTTBR_EL2 */
 	bool hrt;			/* it owns the CPU interfaces of its cores */
 	struct vgic_frame gicd, gicr;	/* gicr: of all vCPUs; GICv2: vgic_hrt_dir's, or none */
-	struct vgic vgic;
 };
 
 #define ODD_GICV2	BIT(0)
-/* It keeps what is written to AMAIR_EL1, AFSR0_EL1 or AFSR1_EL1, or a guest has set MDSCR_EL1. */
+/*
+ * It keeps what is written to AMAIR_EL1, AFSR0_EL1 or AFSR1_EL1; or a guest has set MDSCR_EL1,
+ * used the physical timer, or had an SError. For good: its switches take longer.
+ */
 #define ODD_REGISTERS	BIT(1)
 
 struct arch_percpu {

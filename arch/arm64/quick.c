@@ -16,6 +16,7 @@
 #include "vgic_quick.h"
 
 #define ISS_RT		(31u << 5)
+#define ESR_HVC_0	(0x16u << 26 | ESR_IL)
 /* MSR ICC_SGI1R_EL1: 3, 0, 12, 11, 5 */
 #define ESR_SGI1R	(EC_SYSREG << 26 | ESR_IL | 0x3a3016u)
 /* A word, not signed, that the syndrome describes, by an instruction of 32 bits; aligned or not. */
@@ -80,12 +81,14 @@ struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 	uint64_t now = begin();
 
 	v->exits[EXIT_HCALL]++;
-	if (ESR_EC(esr) == EC_SMC) {
-		/* HVC returns behind itself, a trapped SMC does not */
-		write_elr_el2(read_elr_el2() + 4);
-	}
-	if ((esr & HVC_IMM) != 0) {
-		return trap_call_long(v, esr);
+	if (UNLIKELY((uint32_t)esr != ESR_HVC_0)) {
+		if (ESR_EC(esr) == EC_SMC) {
+			/* HVC returns behind itself, a trapped SMC does not */
+			write_elr_el2(read_elr_el2() + 4);
+		}
+		if ((esr & HVC_IMM) != 0) {
+			return trap_call_long(v, esr);
+		}
 	}
 	if (LIKELY(smccc_quick(v))) {
 		return done(v, now, QUICK(HCALL, KZ_TRACE_CALL(PSCI_VERSION_32)));
@@ -186,6 +189,11 @@ static ALWAYS_INLINE struct vcpu *irq(struct vcpu *v, bool v3)
 	uint64_t iar = gic_quick_ack(v3);
 	uint64_t intid = iar & INTID;
 
+	if (LIKELY(intid == gic.vtimer && vgic_quick_timer(v, v3))) {
+		gic_quick_eoi(v3, iar);
+		v->exits[EXIT_IRQ]++;
+		return done(v, now, QUICK(IRQ, intid));
+	}
 	if (LIKELY(intid - GIC_SGIS < GIC_PRIVATE - GIC_SGIS)) {
 		gic_quick_eoi(v3, iar);
 		if (intid == gic.htimer) {

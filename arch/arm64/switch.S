@@ -44,59 +44,49 @@ el1_switch:
 	mrs	x4, cntv_ctl_el0
 	mrs	x3, cntv_cval_el0
 	stp	x4, x3, [x1, #176]
-	mrs	x4, cntp_ctl_el0
-	mrs	x3, cntp_cval_el0
-	stp	x4, x3, [x1, #192]
-	mrs	x4, hcr_el2		/* HCR_EL2.VSE goes by itself */
-	str	x4, [x1, #208]
-	cbz	x2, 1f
-	mov	x1, x2
-	/* void el1_load(struct vcpu *v, const uint64_t *regs) */
+	/* void el1_load(v, unused, const uint64_t *regs) */
 	.global el1_load
 el1_load:
-	ldp	x2, x3, [x1, #0]
-	msr	sctlr_el1, x2
-	msr	cpacr_el1, x3
-	ldp	x2, x3, [x1, #16]
-	msr	ttbr0_el1, x2
-	msr	ttbr1_el1, x3
-	ldp	x2, x3, [x1, #32]
-	msr	tcr_el1, x2
-	msr	mair_el1, x3
-	ldp	x2, x3, [x1, #48]
-	msr	vbar_el1, x2
-	msr	contextidr_el1, x3
-	ldp	x2, x3, [x1, #64]
-	msr	tpidr_el0, x2
-	msr	tpidrro_el0, x3
-	ldp	x2, x3, [x1, #80]
-	msr	tpidr_el1, x2
-	msr	csselr_el1, x3
-	ldp	x2, x3, [x1, #96]
-	msr	elr_el1, x2
-	msr	spsr_el1, x3
-	ldp	x2, x3, [x1, #112]
-	msr	esr_el1, x2
-	msr	far_el1, x3
-	ldp	x2, x3, [x1, #128]
-	msr	par_el1, x2
-	msr	cntkctl_el1, x3
-	ldp	x2, x3, [x1, #144]
-	msr	sp_el0, x2
-	msr	sp_el1, x3
-	ldp	x2, x3, [x1, #160]
-	msr	elr_el2, x2
-	msr	spsr_el2, x3
-	ldp	x2, x3, [x1, #176]
-	msr	cntv_ctl_el0, x2
-	msr	cntv_cval_el0, x3
-	ldp	x2, x3, [x1, #192]
-	msr	cntp_ctl_el0, x2
-	msr	cntp_cval_el0, x3
-	ldp	x2, x3, [x1, #208]
-	msr	hcr_el2, x2
-	msr	vttbr_el2, x3
-	ldp	x2, x3, [x1, #224]
-	msr	vmpidr_el2, x2
-	msr	cntvoff_el2, x3
-1:	ret
+	ldp	x3, x4, [x2, #0]
+	msr	sctlr_el1, x3
+	msr	cpacr_el1, x4
+	ldp	x3, x4, [x2, #16]
+	msr	ttbr0_el1, x3
+	msr	ttbr1_el1, x4
+	ldp	x3, x4, [x2, #32]
+	msr	tcr_el1, x3
+	msr	mair_el1, x4
+	ldp	x3, x4, [x2, #48]
+	msr	vbar_el1, x3
+	msr	contextidr_el1, x4
+	ldp	x3, x4, [x2, #64]
+	msr	tpidr_el0, x3
+	msr	tpidrro_el0, x4
+	ldp	x3, x4, [x2, #80]
+	msr	tpidr_el1, x3
+	msr	csselr_el1, x4
+	ldp	x3, x4, [x2, #96]
+	msr	elr_el1, x3
+	msr	spsr_el1, x4
+	ldp	x3, x4, [x2, #112]
+	msr	esr_el1, x3
+	msr	far_el1, x4
+	ldp	x3, x4, [x2, #128]
+	msr	par_el1, x3
+	msr	cntkctl_el1, x4
+	ldp	x3, x4, [x2, #144]
+	msr	sp_el0, x3
+	msr	sp_el1, x4
+	ldp	x3, x4, [x2, #160]
+	msr	elr_el2, x3
+	msr	spsr_el2, x4
+	ldp	x3, x4, [x2, #176]
+	msr	cntv_ctl_el0, x3
+	msr	cntv_cval_el0, x4
+	ldp	x3, x4, [x2, #192]
+	msr	hcr_el2, x3
+	msr	vttbr_el2, x4
+	ldp	x3, x4, [x2, #208]
+	msr	vmpidr_el2, x3
+	msr	cntvoff_el2, x4
+	ret

@@ -29,13 +29,16 @@ static void fp_trap(bool on)
 	write_cptr_el2((read_cptr_el2() & ~CPTR_TFP) | (on ? CPTR_TFP : 0));
 }
 
-/* Registers of v that its core has only if it is an odd one, or a guest is debugged. */
+/* Registers of v that its core has only if it is an odd one, or a guest uses them. */
 static COLD void odd_save(struct vcpu *v)
 {
 	v->away.amair_el1 = read_amair_el1();
 	v->away.afsr0_el1 = read_afsr0_el1();
 	v->away.afsr1_el1 = read_afsr1_el1();
 	v->away.mdscr_el1 = read_mdscr_el1();
+	v->away.cntp_ctl_el0 = read_cntp_ctl_el0();
+	v->away.cntp_cval_el0 = read_cntp_cval_el0();
+	v->away.hcr_el2 = read_hcr_el2();	/* VSE goes by itself */
 }
 
 static COLD void odd_load(const struct vcpu *v)
@@ -44,6 +47,9 @@ static COLD void odd_load(const struct vcpu *v)
 	write_afsr0_el1(v->away.afsr0_el1);
 	write_afsr1_el1(v->away.afsr1_el1);
 	write_mdscr_el1(v->away.mdscr_el1);
+	write_cntp_ctl_el0(v->away.cntp_ctl_el0);
+	write_cntp_cval_el0(v->away.cntp_cval_el0);
+	write_hcr_el2(v->away.hcr_el2);
 }
 
 uint64_t arch_vcpu_save(struct vcpu *v)
@@ -51,7 +57,7 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	struct arch_away *r = &v->away;
 	uint64_t virt;
 
-	el1_switch(v, &r->sctlr_el1, NULL);
+	el1_switch(v, &r->sctlr_el1, &r->sctlr_el1);	/* what comes back is what was there */
 	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
 		odd_save(v);
 	}
@@ -66,7 +72,7 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 
 void arch_vcpu_load(struct vcpu *v)
 {
-	el1_load(v, &v->away.sctlr_el1);
+	el1_load(v, NULL, &v->away.sctlr_el1);
 	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
 		odd_load(v);
 	}
@@ -132,9 +138,10 @@ static NOINLINE struct vcpu *switch_odd(struct vcpu *v, struct vcpu *old)
 	       switch_to(v->cpu, v, old, false);
 }
 
-struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old)
+struct vcpu *vcpu_switch(struct vcpu *v)
 {
 	struct percpu *cpu = v->cpu;
+	struct vcpu *old = cpu->vcpu;
 
 	write_cnthp_cval_el2(cpu->sched.next);	/* NEVER: longer than machines last */
 	if (v == old) {
@@ -156,6 +163,19 @@ void fp_release(struct vcpu *v)
 		fp_save(owner->away.fp);
 	}
 	cpu->arch.fp = v;
+}
+
+void fp_reset(struct vcpu *v)
+{
+	struct percpu *cpu = v->cpu;
+
+	if (cpu->sched.count > 1) {	/* it has none until it wants some: fp_take */
+		cpu->arch.fp = cpu->arch.fp == v ? NULL : cpu->arch.fp;
+		fp_trap(true);
+	} else {
+		fp_release(v);
+		fp_clear();
+	}
 }
 
 void fp_take(struct vcpu *v)

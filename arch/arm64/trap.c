@@ -23,6 +23,9 @@
 #define EC_FP		0x07u
 /* ISS of EC 0x18 without direction and Rt: op0 21:20, op2 19:17, op1 16:14, CRn 13:10, CRm 4:1 */
 #define ISS_MDSCR	(2u << 20 | 2u << 17 | 2u << 1)
+/* CNTP_TVAL_EL0, CNTP_CTL_EL0, CNTP_CVAL_EL0: 3, 3, 14, 2, 0 to 2; op2, Rt and direction aside */
+#define ISS_CNTP	(3u << 20 | 3u << 14 | 14u << 10 | 2u << 1)
+#define ISS_CNTP_MASK	(0x1ffffffu & ~(7u << 17 | 31u << 5 | 1u))
 #define ISS_OSLSR	(2u << 20 | 4u << 17 | 1u << 10 | 1u << 1)
 
 void trap_init_cpu(void)
@@ -57,9 +60,9 @@ static void skip(uint64_t esr)
 	write_elr_el2(read_elr_el2() + ((esr & ESR_IL) != 0 ? 4 : 2));
 }
 
-struct vcpu *sched_exit(struct vcpu *v)
+struct vcpu *sched_exit(void)
 {
-	return sched_next(v->cpu);
+	return sched_next(arch_this_cpu());
 }
 
 struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)
@@ -278,6 +281,11 @@ static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 		a.addr = fault_ipa(esr, read_far_el2());
 		return bad_access(v, &a, UNKNOWN);
 	case EC_SYSREG:
+		if ((esr & ISS_CNTP_MASK) == ISS_CNTP) {
+			v->exits[EXIT_SYSREG]++;
+			vcpu_use_ptimer(v);
+			break;		/* again, and for good */
+		}
 		if (debug_access(v, (uint32_t)esr & 0x1ffffff) ||
 		    sysreg_access(v, (uint32_t)esr) == DONE) {
 			v->exits[EXIT_SYSREG]++;
@@ -312,6 +320,7 @@ struct vcpu *trap_serror(struct vcpu *v)
 	__atomic_fetch_add(&v->vm->faults, 1, __ATOMIC_RELAXED);
 	v->exits[EXIT_FAULT]++;
 	write_hcr_el2(read_hcr_el2() | HCR_VSE);
+	v->cpu->arch.odd |= ODD_REGISTERS;
 	return trap_finish(v);
 }
 

@@ -17,10 +17,14 @@ struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar, uint64_t now);
 struct vcpu *trap_kick_long(struct vcpu *v, uint64_t now);
 
 /* vcpu.c: on a shared core the WFI of v, which is loaded, is ours. */
-void vcpu_share(const struct vcpu *v);
+void vcpu_share(struct vcpu *v);
+/* v, which shares its core, uses the physical timer: from here on that is switched. */
+void vcpu_use_ptimer(const struct vcpu *v);
 
 /* switch.c: the core's FP registers are v's from here on, whatever they hold; as it left them. */
 void fp_release(struct vcpu *v);
+/* v, whose away.fp is 0, has FP registers of zeros. */
+void fp_reset(struct vcpu *v);
 void fp_take(struct vcpu *v);
 
 /* Vectors of this core. */

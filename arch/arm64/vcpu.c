@@ -38,6 +38,7 @@
 #define MDCR_HPMD	BIT64(17)
 /* EL1PCTEN, EL1PCEN: counter and physical timer untrapped */
 #define CNTHCTL_GUEST	3ull
+#define CNTHCTL_SHARED	1ull		/* EL1PCEN only when somebody uses it: vcpu_use_ptimer */
 #define SCTLR_EL1_RESET	0x30d00800ull	/* RES1, all off */
 #define SPSR_EL1H	0x3c5ull	/* D A I F masked, EL1 with SP_EL1 */
 #define SPSR_NZCV	0xf0000000ull
@@ -144,10 +145,16 @@ static uint64_t mdcr_of(const struct vm *vm)
 	return vm->arch.hrt ? mdcr : mdcr | MDCR_TPM | MDCR_TPMCR;
 }
 
-/* Others want the core while it waits; breakpoints are not switched (trap.c). */
-void vcpu_share(const struct vcpu *v)
+void vcpu_use_ptimer(const struct vcpu *v)
 {
-	(void)v;
+	v->cpu->arch.odd |= ODD_REGISTERS;
+	write_cnthctl_el2(CNTHCTL_GUEST);
+}
+
+/* Others want the core while it waits; breakpoints are not switched (trap.c). */
+void vcpu_share(struct vcpu *v)
+{
+	v->away.hcr_el2 |= HCR_TWI;
 	write_hcr_el2(read_hcr_el2() | HCR_TWI);
 	write_mdcr_el2(read_mdcr_el2() | MDCR_TDA | MDCR_TDOSA);
 }
@@ -163,7 +170,8 @@ static void reset_el2(struct vcpu *v, uint64_t entry)
 	write_vpidr_el2(read_midr_el1());
 	write_hstr_el2(0);
 	write_mdcr_el2(mdcr_of(v->vm));
-	write_cnthctl_el2(CNTHCTL_GUEST);
+	write_cnthctl_el2(v->cpu->sched.count > 1 && (v->cpu->arch.odd & ODD_REGISTERS) == 0 ?
+			  CNTHCTL_SHARED : CNTHCTL_GUEST);
 	write_cptr_el2(CPTR_GUEST);
 	*r = (struct arch_away){
 		.sctlr_el1 = SCTLR_EL1_RESET,
@@ -175,7 +183,7 @@ static void reset_el2(struct vcpu *v, uint64_t entry)
 		.vmpidr_el2 = vgic_affinity(v) | BIT64(31),	/* RES1 */
 		.cntvoff_el2 = v->vm->epoch,
 	};
-	el1_load(v, &r->sctlr_el1);
+	el1_load(v, NULL, &r->sctlr_el1);
 	if (v->cpu->sched.shared) {
 		vcpu_share(v);
 	}
@@ -209,13 +217,12 @@ void arch_vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t arg)
 	reset_odd(v->cpu);
 	reset_debug();
 	reset_gic(v);
-	fp_release(v);
-	fp_clear();
+	fp_reset(v);
 	/* VTTBR_EL2 and HCR_EL2 before the invalidation that they select */
 	isb();
 	tlbi_vmalls12e1();
 	dsb_ish();			/* the invalidation before the guest's first walk */
-	isb();
+	isb();				/* and before what this core has fetched ahead */
 }
 
 void arch_vcpu_park(struct vcpu *v)

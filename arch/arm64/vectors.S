@@ -181,15 +181,12 @@ vcpu_enter:
 	.global trap_sched, trap_job_done
 trap_job_done:
 	save_rest
-	mov	x19, x0
 	bl	sched_quick_job_done
 	b	1f
 trap_sched:
 	save_rest
-	mov	x19, x0
 	bl	sched_quick
-1:	mov	x1, x19
-	cbz	x0, sched_long
+1:	cbz	x0, sched_long
 	bl	vcpu_switch
 sched_run:
 	trace_run
@@ -213,7 +210,6 @@ fp_clear:
 	msr	fpsr, xzr
 	ret
 sched_long:
-	mov	x0, x19
 	bl	sched_exit
 	b	sched_run
 trace_full:

@@ -30,7 +30,7 @@ uint64_t smc_call(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void fp_clear(void);
 /* switch.S */
 struct vcpu *el1_switch(struct vcpu *v, uint64_t *from, const uint64_t *to);
-void el1_load(struct vcpu *v, const uint64_t *regs);
+void el1_load(struct vcpu *v, const uint64_t *unused, const uint64_t *regs);
 
 void fp_save(uint64_t *to);
 void fp_load(const uint64_t *from);
@@ -41,8 +41,8 @@ void fp_load(const uint64_t *from);
 struct vcpu *trap_sched(struct vcpu *v, uint64_t now);
 struct vcpu *trap_job_done(struct vcpu *v, uint64_t now);	/* and it gives way to others */
 /* What they call. */
-struct vcpu *sched_exit(struct vcpu *v);
-struct vcpu *vcpu_switch(struct vcpu *v, struct vcpu *old);
+struct vcpu *sched_exit(void);
+struct vcpu *vcpu_switch(struct vcpu *v);
 
 /* head.S: called on the way up. */
 uint64_t boot_map(uint64_t image_pa);

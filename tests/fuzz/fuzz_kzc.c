@@ -80,6 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(image_make(s).data != NULL);
 		map_text(s, nowhere);
 		map_svg(s, nowhere);
+		require(map_whatis(s, s->board.m.trace_pa, nowhere));
+		require(map_whatis(s, s->board.image_pa, nowhere));
 	} else {
 		require(s->diag.errors > 0);
 	}

@@ -33,7 +33,10 @@ void host_reset(void)
 		host.cpu[i].id = i;
 	}
 	for (uint32_t i = 0; i < KZ_VMS_MAX * KZ_VCPUS_MAX; i++) {
-		machine.vm[i / KZ_VCPUS_MAX].vcpu[i % KZ_VCPUS_MAX].away.alarm = UINT64_MAX;
+		struct vcpu *v = &machine.vm[i / KZ_VCPUS_MAX].vcpu[i % KZ_VCPUS_MAX];
+
+		v->away.alarm = UINT64_MAX;
+		v->state = VCPU_OFF;
 	}
 	this_cpu = 0;
 }

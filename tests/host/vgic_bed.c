@@ -51,6 +51,7 @@ static void configure(uint32_t cpus)
 	m->gic_version = gic.v3 ? 3 : 2;
 	m->cpu_count = cpus;
 	m->vtimer_intid = BED_VTIMER;
+	gic.vtimer = BED_VTIMER;
 	m->ptimer_intid = BED_PTIMER;
 	c->level = KZ_NRT;
 	c->vcpu_count = (uint8_t)cpus;
@@ -290,7 +291,9 @@ static bool take_irq(uint32_t cpu)
 		return true;
 	}
 	take_twin(cpu, intid);
-	if (intid >= GIC_PRIVATE || !vgic_quick_again(v, intid, gic.v3, true, 0)) {
+	if (intid == gic.vtimer && vgic_quick_timer(v, gic.v3)) {
+		bed.again++;
+	} else if (intid >= GIC_PRIVATE || !vgic_quick_again(v, intid, gic.v3, true, 0)) {
 		vgic_hw_irq(v, intid);
 	}
 	finish(cpu);

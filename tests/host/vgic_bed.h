@@ -31,6 +31,7 @@ struct bed {
 	struct vm *vm;			/* in use */
 	struct bed_vm of[NAIVE_VMS], *now;
 	uint64_t quick, half, slow;	/* switches: by vgic_switch; where it declines; without */
+	uint64_t again;			/* timers whose word was known */
 	uint64_t fired, late;		/* due timers: delivered at the switch, or by the line */
 	uint64_t waited;		/* leaves of vCPUs that wait for an interrupt */
 };

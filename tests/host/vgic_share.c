@@ -63,6 +63,9 @@ static void come_quick(struct vcpu *v, struct vcpu *old)
 {
 	if (vgic_switch(old, v, gic.v3)) {
 		bed.quick++;
+		for (uint32_t i = 0; i < ARRAY_SIZE(timers); i++) {
+			load_timer(v, timers[i]);
+		}
 		return;
 	}
 	vgic_save(old);
@@ -112,9 +115,6 @@ void bed_come(uint32_t cpu)
 		p->vcpu = v;
 		vgic_load(v);
 		bed.slow++;
-	}
-	for (uint32_t i = 0; i < ARRAY_SIZE(timers); i++) {
-		load_timer(v, timers[i]);
 	}
 	bed_drive(cpu);
 	bed_vif_check(cpu);

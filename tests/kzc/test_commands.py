@@ -44,6 +44,38 @@ def test_map_text(folder_map):
                      "soft": 64 << 20, "hard": 2 << 20}
 
 
+OWNERS = {  # of an offset from the trace's page, or an address, in the system
+    "trace": (0x10, "trace + 0x10: where its rings are (struct kz_trace_mem)"),
+    "first ring": (4096, "trace + 0x1000: the ring of core 0 + 0x0"),
+    "last ring": (4096 + 3 * 65536 - 1, "trace + 0x30fff: the ring of core 2 + 0xffff"),
+    "image": (-1, "Kizami + 0x1cefff: the hypervisor"),
+    "vm": (4096 + 3 * 65536 + 8, "vm soft + 0x8: guest address 0x40000008"),
+    "device": (0x10001004, "/soc/timer@1000 + 0x4"),
+    "device's owner": (0x10001004, "  owner       vm hard"),
+    "free": (0x45000000, "RAM: /memory@40000000 + 0x5000000"),
+    "reserved": (0x58000010, "/reserved-memory/firmware@58000000 + 0x10: RAM that is reserved"),
+}
+
+
+@pytest.mark.parametrize("name", OWNERS)
+def test_whatis_system(folder_map, name):
+    """An address of a system: whose, and what it is to its owner."""
+    at, words = OWNERS[name]
+    base = folder_map.image(CONF).cfg.trace_pa
+    at += base if at < 0x1000000 else 0
+    done = folder_map.run("whatis", "system.conf", hex(at), "--hypervisor", "hv.elf")
+    assert (done.returncode, "error" in done.stderr) == (0, False)
+    assert re.search("^" + re.escape(words), done.stdout, re.M), done.stdout
+
+
+def test_whatis_mistake(folder_map):
+    """A system with a mistake has no owners."""
+    folder_map.write("system.conf", CONF.replace("{2}", "{0}"))
+    done = folder_map.run("whatis", "system.conf", "0x40400000", "--hypervisor", "hv.elf")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "system.conf:3: error: " in done.stderr
+
+
 def test_map_agrees_with_image(folder_map):
     """What the map says of memory is what the blob has."""
     image = folder_map.image(CONF)
@@ -60,7 +92,8 @@ def test_map_svg(folder_map):
     root = xml.etree.ElementTree.parse(folder_map.path / "map.svg").getroot()
     texts = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
     for word in ("Core 0", "Core 1", "Core 2", "soft", "hard", "HRT", "NRT", "free", "Kizami",
-                 "reserved", "64M", "timer@1000", "a<&>b.bin", "0x10001000, 4K, INTID 42 43"):
+                 "trace", "64M", "reserved", "timer@1000", "a<&>b.bin",
+                 "0x10001000, 4K, INTID 42 43"):
         assert word in texts
     width = float(root.get("width"))
     for box in root.iter("{http://www.w3.org/2000/svg}rect"):

@@ -180,6 +180,38 @@ def test_same_input_same_image(folder):
     assert (folder.path / "second.img").read_bytes() == first
 
 
+TRACE = 'board = ./board.conf\n%s\nvm v { level=nrt cpus={0} memory=%s image="raw.bin" }\n'
+
+
+@pytest.mark.parametrize("words, chunks, mode, on_crash", [
+    ("", 2, 0, 0), ("trace { }", 2, 0, 0), ("trace { size = 64K }", 2, 0, 0),
+    ("trace { when_full = stop on_crash = stop size = 0x18000 }", 3, 1, 1),
+    ("trace { when_full = overwrite on_crash = go_on size = 512K }", 16, 0, 0)])
+def test_trace(folder, words, chunks, mode, on_crash):
+    """What the section says, or what holds without it."""
+    cfg = folder.image(TRACE % (words, "2M")).cfg
+    assert (cfg.trace_chunks, cfg.trace_mode, cfg.trace_on_crash) == (chunks, mode, on_crash)
+
+
+@pytest.mark.parametrize("size, memory, end", [
+    (64, "4M", 0x40400000),                 # behind the image, where VMs begin
+    (128, "4M", 0x40400000),
+    (192, "4M", 0x60000000),                # the smallest bank
+    (512, "124M", 0x60000000),
+    (512, "126M", 0x50000000),              # what the VM leaves of its bank is smaller,
+    (512, "250M", 0x50000000),
+    (512, "251M", 0x60000000)])             # and now too small
+def test_trace_place(folder, size, memory, end):
+    """The trace is in the smallest place that has room, at its end."""
+    folder.write("big.bin", files.pattern(0x180000))
+    conf = TRACE.replace("raw", "big") % ("trace { size = %dK }" % size, memory)
+    image = folder.image(conf)
+    taken = PAGE + 3 * size * 1024
+    assert image.cfg.trace_pa == end - taken
+    ram = image.vm["v"].region[0]
+    assert ram.pa >= end or ram.pa + ram.size <= image.cfg.trace_pa
+
+
 def test_memory_at(folder):
     """memory_at moves the memory and all in it; large memory is congruent with its blocks."""
     image = folder.image(CONF.replace("memory = 4M", "memory = 4M memory_at = 0x80201000")

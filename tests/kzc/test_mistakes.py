@@ -47,6 +47,24 @@ MISTAKES = {
     "no } before": (HEAD + VM.rstrip("\n }") + "\nvm b { #!\n level = nrt\n}\n",
                     "vm inside of vm 'a', which began in line 2"),
     "two lines in quotes": (HEAD + vm(cmdline='"a#!\nb"'), "a quote begins here and does not end"),
+    # The trace
+    "trace: size": (HEAD + VM + "trace { size = big #!\n}\n", "size is 'big': it is a size"),
+    "trace: small": (HEAD + VM + "trace { size = 32K }#!\n",
+                     "size is 32K: it is 64K to 512K of each"),
+    "trace: large": (HEAD + VM + "trace {\n size = 544K #!\n}\n", "size is 544K: .* each core"),
+    "trace: odd": (HEAD + VM + "trace {\n size = 100K #!\n}\n", "multiple of 32K, such as 128K"),
+    "trace: full": (HEAD + VM + "trace {\n when_full = halt #!\n}\n", "unknown when_full 'halt'"),
+    "trace: crash": (HEAD + VM + "trace {\n on_crash = gone #!\n}\n",
+                     "unknown on_crash 'gone': there is go_on, stop"),
+    "trace: key": (HEAD + VM + "trace {\n sice = 64K #!\n}\n", "unknown key 'sice'.*'size'"),
+    "trace: name": (HEAD + VM + "trece { #!\n}\n", "unknown key 'trece': did you mean 'trace'"),
+    "trace twice": (HEAD + "trace { size = 64K }\n" + VM + "trace { #!\n}\n",
+                    "trace is given twice, first in line 2"),
+    "trace inside": (HEAD + VM.rstrip("\n }") + "\ntrace { #!\n}\n}\n",
+                     "trace inside of vm 'a', which began in line 2: a }"),
+    "trace: no }": (HEAD + VM + "trace { #!\n size = 64K\n", "trace does not end: a } is missing"),
+    "vm in trace": (HEAD + VM + "trace {\n" + HARD.replace("{ l", "{ #!\nl") + "}\n",
+                    "vm inside of trace, which began in line 3: a }"),
     # The board
     "no board": (VM, "there is no board = NAME"),
     "unknown board": (VM + "board = zcu12 #!", "unknown board 'zcu12': did you mean 'zcu102'"),
@@ -282,14 +300,27 @@ vm a {
 	eggs { ham = 1 }
 	console = x
 }
+trace {
+	size = 1
+	when_full = 2
+	on_crash = 3
+}
 vm b { level = nrt cpus = {0} memory = 8K image = raw.bin
 	sgi = direct
 }
 """
     done = folder.build(conf)
     lines = [int(m) for m in re.findall(r"^system\.conf:(\d+): error", done.stderr, re.M)]
-    assert lines == [2, 3, 5, 6, 7, 8, 9, 9, 10, 11, 13, 14], done.stderr
+    assert lines == [2, 3, 5, 6, 7, 8, 9, 9, 10, 11, 14, 15, 16, 18, 19], done.stderr
     assert done.returncode == 1
+
+
+def test_no_room_for_trace(folder):
+    """The image leaves nothing before the VM, which has all the rest."""
+    folder.write("big", pattern(0x180000))
+    conf = HEAD + "ram = 6M\n" + vm(memory="2M", image='"big"') + "trace {\nsize = %dK #!\n}\n"
+    check(folder, conf % 512, "no room for the trace, 1540K: no free piece of RAM is as large")
+    assert folder.build(conf % 128).returncode == 0
 
 
 def test_base_is_right(folder):

@@ -162,8 +162,35 @@ static bool board_open(struct sys *s, const char *name)
 	return board_load(&s->diag, &s->paths, (struct conf_text){ name, 0 }, ".", &s->board);
 }
 
+/* Is it the file of a system, rather than of a board? Only the former names a board. */
+static bool is_system(struct sys *s, const char *path)
+{
+	struct conf *conf = mem_zalloc(&s->mem, sizeof(*conf));
+	struct diag unseen = { .mem = &s->mem, .file = path };
+	struct bytes text;
+
+	if (mem_file(&s->mem, path, &text)) {
+		(void)conf_parse(&unseen, (char *)text.data, text.size, conf);
+	}
+	return conf->board.s != NULL;
+}
+
+/* The address in a system: its owner's, or a thing of the board that a VM may have. */
+static void whatis_system(struct sys *s, uint64_t address)
+{
+	const struct vm *vm = map_device_vm(s, address);
+
+	if (!map_whatis(s, address, stdout)) {
+		whatis_print(&s->mem, &s->board, address, stdout);
+	}
+	if (vm != NULL) {
+		printf("  owner       vm %s\n", vm->conf->name.s);
+	}
+}
+
 static int run_whatis(struct sys *s, const struct args *args)
 {
+	bool system = is_system(s, args->word[0]);
 	const char *word = args->word[1];
 	uint64_t address;
 
@@ -171,12 +198,16 @@ static int run_whatis(struct sys *s, const struct args *args)
 		fprintf(stderr, "kzc: '%s' is not an address, such as 0x9000000\n", word);
 		return EXIT_USAGE;
 	}
-	if (board_open(s, args->word[0])) {
+	if (system ? load(s, args->word[0]) : board_open(s, args->word[0])) {
 		if ((address > 9) && (strspn(word, "0123456789") == strlen(word))) {
 			diag_note(&s->diag, 0, "%s is decimal: 0x%llx", word,
 				  (unsigned long long)address);
 		}
-		whatis_print(&s->mem, &s->board, address, stdout);
+		if (system) {
+			whatis_system(s, address);
+		} else {
+			whatis_print(&s->mem, &s->board, address, stdout);
+		}
 	}
 	return report(s);
 }
@@ -201,7 +232,8 @@ static const struct command commands[] = {
 	{ "dts", "FILE VM", "print the device tree that a VM gets", 2, false, run_dts },
 	{ "map", "FILE [-o MAP.svg]", "say who owns what, as text and as a picture", 1, true,
 	  run_map },
-	{ "whatis", "BOARD ADDRESS", "say what is at a physical address", 2, false, run_whatis },
+	{ "whatis", "BOARD|FILE ADDRESS", "say what is at a physical address", 2, false,
+	  run_whatis },
 	{ "qemu", "BOARD", "print the arguments of qemu-system-aarch64 for it", 1, false,
 	  run_qemu },
 	{ NULL, NULL, NULL, 0, false, NULL },

@@ -104,6 +104,66 @@ const char *map_owner(const struct sys *s, int owner)
 	}
 }
 
+/* What an address of the trace is: the page at its beginning, or which ring. */
+static void whatis_trace(const struct sys *s, uint64_t at, FILE *out)
+{
+	uint64_t ring = (uint64_t)s->board.m.trace_chunks * KZ_TRACE_CHUNK;
+
+	if (at < KZ_PAGE_SIZE) {
+		fputs(": where its rings are (struct kz_trace_mem)\n", out);
+		return;
+	}
+	at -= KZ_PAGE_SIZE;
+	fprintf(out, ": the ring of core %llu + 0x%llx\n", (unsigned long long)(at / ring),
+		(unsigned long long)(at % ring));
+}
+
+bool map_whatis(const struct sys *s, uint64_t address, FILE *out)
+{
+	struct map_span span[MAP_SPANS_MAX];
+	unsigned n = map_memory(s, span);
+	const struct map_span *m = span;
+
+	while ((n > 0) && ((address < m->base) || (address - m->base >= m->size))) {
+		n--, m++;
+	}
+	if ((n == 0) || (m->owner == MAP_FREE) || (m->owner <= MAP_LOADER)) {
+		return false;
+	}
+	fprintf(out, "%s%s + 0x%llx", (m->owner >= 0) ? "vm " : "", map_owner(s, m->owner),
+		(unsigned long long)(address - m->base));
+	if (m->owner == MAP_TRACE) {
+		whatis_trace(s, address - m->base, out);
+	} else if (m->owner == MAP_KIZAMI) {
+		fputs(": the hypervisor, its configuration and the guests' images\n", out);
+	} else {
+		fprintf(out, ": guest address 0x%llx\n",
+			(unsigned long long)(s->vm[m->owner].base + (address - m->base)));
+	}
+	fprintf(out, "  memory      0x%llx to 0x%llx\n", (unsigned long long)m->base,
+		(unsigned long long)(m->base + m->size - 1));
+	return true;
+}
+
+const struct vm *map_device_vm(const struct sys *s, uint64_t address)
+{
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		const struct vm *vm = &s->vm[v];
+
+		for (unsigned i = 0; i < vm->device_count; i++) {
+			const struct device *dev = &vm->device[i];
+
+			for (unsigned k = 0; k < dev->reg_count; k++) {
+				if ((address >= dev->reg[k].base) &&
+				    (address - dev->reg[k].base < dev->reg[k].size)) {
+					return vm;
+				}
+			}
+		}
+	}
+	return NULL;
+}
+
 const char *map_size(struct mem *mem, uint64_t size)
 {
 	if ((size % GIB1) == 0) {

@@ -24,6 +24,15 @@ struct map_span {
 /* map_memory - all RAM from the bottom to the top, each byte once; returns how many spans. */
 unsigned map_memory(const struct sys *s, struct map_span span[MAP_SPANS_MAX]);
 
+/*
+ * map_whatis - who has the RAM at that address, and what it is there; false, and nothing is
+ * written, when it is no owner's RAM.
+ */
+bool map_whatis(const struct sys *s, uint64_t address, FILE *out);
+
+/* map_device_vm - the VM that has a device at that address, or NULL. */
+const struct vm *map_device_vm(const struct sys *s, uint64_t address);
+
 /* map_owner - the name of an owner. */
 const char *map_owner(const struct sys *s, int owner);
 

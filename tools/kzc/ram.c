@@ -149,9 +149,9 @@ static bool trace_place(struct sys *s, const struct space *sp)
 	}
 	if (best == NULL) {
 		diag_error(&s->diag, (c->size.s != NULL) ? c->size.line : c->line,
-			   "there is no room for the trace, %s: the largest free piece of RAM "
-			   "has %s; give a VM less memory",
-			   size_text(s, size), size_text(s, space_largest(sp)));
+			   "there is no room for the trace, %s: no free piece of RAM is as large; "
+			   "give a VM less memory",
+			   size_text(s, size));
 		return false;
 	}
 	s->board.m.trace_pa = best->pa + best->size - size;

@@ -227,9 +227,8 @@ static bool key_is_bad(struct scan *s, const struct scan_section *sec, const cha
 		}
 	}
 	if ((sec->name != NULL) && (sub_find(s->root, key) != NULL)) {
-		diag_error(s->d, s->line,
-			   "%s inside of %s, which began in line %d: a } is missing", key,
-			   section_words(s, sec, s->title), s->title_line);
+		diag_error(s->d, s->line, "%s inside of %s, which began in line %d: a } is missing",
+			   key, section_words(s, sec, s->title), s->title_line);
 		s->nested = true;
 		return true;
 	}
@@ -250,7 +249,8 @@ static bool scan_section(struct scan *s, const struct scan_section *sec);
 /* s is behind the name of the section: its title, if it has one, and its body. */
 static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen *titles)
 {
-	const char *title = s->title;
+	const char *outer = s->title;
+	const char *title = outer;
 	char *from = s->start;
 	int line = s->line;
 	int outer_line = s->title_line;
@@ -275,11 +275,12 @@ static bool scan_sub(struct scan *s, const struct scan_section *sub, struct seen
 		s->title = title;
 		s->title_line = line;
 		ok = scan_section(s, sub);
+		s->title = outer;
 		s->title_line = outer_line;
 		return ok;
 	}
-	diag_error(s->d, line, "%s is given twice, first in line %d",
-		   section_words(s, sub, title), before);
+	diag_error(s->d, line, "%s is given twice, first in line %d", section_words(s, sub, title),
+		   before);
 	if (!scan_braces(s)) {
 		return false;
 	}
