@@ -2,9 +2,10 @@
 /*
  * What its ways to the hypervisor cost, each many times, in ticks of the counter: of each
  * way "costs: NAME n .. min .. max .. sum ..", and of the physical counter "from" and "to"
- * at both ends of the first of the cheapest ones, "begin" and "end" at those of the first
- * of the most expensive ones, "first" and "last" at those of all. "by=other" instead: takes
- * whatever is left of the core, or with "by=yield" gives it away at once, often enough.
+ * at both ends of the first of the cheapest ones, "first" and "last" at those of all.
+ * "by=other" instead: takes whatever is left of the core, or with "by=yield" gives it away at
+ * once, often enough.
+ * spacing=20us is how far a deadline is away.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,6 @@
 #define GICD_ISENABLER	0x0100u
 #define GICD_SGIR	0x0f00u
 #define PSCI_VERSION	0x84000000u
-#define SPACING		20000u
 #define OTHERS		2000u	/* yields: more than are measured */
 
 SYSREG_READ(cntpct_el0, "cntpct_el0")
@@ -34,6 +34,7 @@ SYSREG_WRITE(sgi1r, "s3_0_c12_c11_5")
 
 static uintptr_t gicd;
 static bool is_v3;
+static uint64_t spacing;	/* of two deadlines */
 static volatile uint64_t entered;
 static uint64_t offset;		/* the physical counter, less the virtual one */
 
@@ -131,7 +132,7 @@ static uint64_t by_sgi(uint64_t *end)
 /* From the deadline to the handler: it spins. */
 static uint64_t by_timer(uint64_t *end)
 {
-	const uint64_t deadline = read_cntvct_el0() + SPACING;
+	const uint64_t deadline = read_cntvct_el0() + spacing;
 
 	entered = 0;
 	timer_arm(deadline);
@@ -146,7 +147,7 @@ static uint64_t by_timer(uint64_t *end)
 /* The same, out of its sleep. */
 static uint64_t by_sleep(uint64_t *end)
 {
-	const uint64_t deadline = read_cntvct_el0() + SPACING;
+	const uint64_t deadline = read_cntvct_el0() + spacing;
 
 	entered = 0;
 	timer_arm(deadline);
@@ -207,7 +208,6 @@ static void measure(uint32_t n)
 {
 	const struct way *way = &ways[n];
 	uint64_t min = UINT64_MAX, max = 0, sum = 0, from = 0, to = 0, first = 0, end = 0;
-	uint64_t worst = 0, worst_end = 0;
 	struct line line;
 
 	for (uint32_t i = 0; i < way->count + 10; i++) {
@@ -219,11 +219,7 @@ static void measure(uint32_t n)
 			continue;
 		}
 		sum += took;
-		if (took > max) {
-			max = took;
-			worst = begin;
-			worst_end = end;
-		}
+		max = took > max ? took : max;
 		if (took < min) {
 			min = took;
 			from = begin;
@@ -239,8 +235,6 @@ static void measure(uint32_t n)
 	line_value(&line, " sum ", sum);
 	line_value(&line, " from ", from + offset);
 	line_value(&line, " to ", to + offset);
-	line_value(&line, " begin ", worst + offset);
-	line_value(&line, " end ", worst_end + offset);
 	line_value(&line, " first ", first + offset);
 	line_value(&line, " last ", end + offset);
 	line_print(&line);
@@ -277,6 +271,7 @@ void guest_main(const void *fdt)
 	    !fdt_reg(&node, 0, &gicd, &size) || !gic_init(fdt)) {
 		return;
 	}
+	spacing = timer_ticks(option_value(args, "spacing", 20000), read_cntfrq_el0());
 	gic_enable(timer_intid(fdt), 0x80);
 	gic_enable(SGI, 0x80);
 	offset = read_cntpct_el0() - read_cntvct_el0();
