@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Kizami: everything that is built, in one file. `make help` lists the targets.
+# Kizami: everything that is built; checks.mk has what is checked and measured. `make help` lists
+# the targets.
 
 COMPILER ?= gcc
 OPT ?= -O2
@@ -61,10 +62,14 @@ HV := $(B)/arm64/kizami.elf
 # ---- The guests: each guests/*.c or *.S is one, with the library; tests bring their own ------
 LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 LIB_OBJ := $(LIB_SRC:%=$(B)/guests/obj/%.o)
-GUEST_SRC := $(wildcard guests/*.c tests/guests/*.c bench/guests/*.c)
-GUEST_RAW := $(wildcard guests/*.S tests/guests/*.S bench/guests/*.S)
+GUEST_SRC := $(wildcard guests/*.c tests/guests/*.c)
+GUEST_RAW := $(wildcard guests/*.S tests/guests/*.S)
+# The guest that measures: it has an entry, a console and a GIC of its own.
+BENCH_OBJ := $(patsubst %,$(B)/guests/obj/%.o,$(wildcard bench/guests/*.c bench/guests/*.S) \
+	$(addprefix guests/lib/,fdt.c line.c options.c mem.S))
 GUEST_LDS := guests/lib/guest.lds
-GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir $(s))).bin)
+GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir $(s))).bin) \
+	$(B)/guests/bench.bin
 
 # ---- The host: kzc and the tests -------------------------------------------------------------
 KZC := $(B)/host/kzc
@@ -74,25 +79,27 @@ KZTRACE_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kztrace/*.c) hv/blob.
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
-# What QEMU's tests count masked instructions with.
+# Plugins of QEMU's: masked stretches, ways through the hypervisor, the phases of a boot.
 MASKED := $(B)/host/masked.so
-# What `make paths` records ways through the hypervisor with.
 PATHS := $(B)/host/paths.so
+MARKS := $(B)/host/marks.so
+PLUGINS := $(MASKED) $(PATHS) $(MARKS)
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test \
-	fuzzers fuzz list-host-tests list-fuzzers size paths style fresh clean
+	fuzzers fuzz list-host-tests list-fuzzers size cloc paths bench pictures \
+	stack tidy threads misra style fresh clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(HV) $(KZC) $(KZTRACE) $(MASKED) $(PATHS) guests ## build the hypervisor, tools, guests
+all: $(HV) $(KZC) $(KZTRACE) $(PLUGINS) guests ## build the hypervisor, tools, guests
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
-	@echo "  COMPILER=gcc|clang  OPT=-O2|-Os  FUZZ_TIME=seconds  SUITE=bookworm|trixie (fresh)"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(filter %file %.mk,$(MAKEFILE_LIST)) | expand -t 20
+	@echo "  COMPILER=gcc|clang  OPT=-O2|-Os  TRACE=off  FUZZ_TIME=seconds  SUITE=bookworm|trixie (fresh)"
 
 guests: $(GUESTS) ## the example guests
 boards: $(BOARDS) ## the boards' device trees, from QEMU and from Debian
@@ -109,6 +116,7 @@ $(B)/arm64/%.S.o: %.S Makefile
 
 $(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
 	-fno-move-loop-invariants -fno-tree-forwprop)
+$(HV) $(HV_OBJ): CFLAGS_HV += -fstack-usage
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 
@@ -117,6 +125,7 @@ $(B)/arm64/hv/sched_quick.c.o: CFLAGS_HV += $(if $(filter gcc,$(COMPILER)),$(add
 	19 20 21 22 23 24 25 26 27 28))
 
 $(HV): $(HV_OBJ) $(HV_LDS)
+	@rm -f $@.*.su
 	$(LD_HV) -T $(HV_LDS) -o $@ $(HV_OBJ)
 	@# the guest's registers are C's again only in tail position (vectors.h)
 	@! $(OBJCOPY:copy=dump) -d $@ | grep -E "\sbl\s.*<($(TAILS))>"
@@ -125,13 +134,19 @@ $(B)/guests/obj/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_GUEST) $(DEP) -c -o $@ $<
 
-vpath %.c guests tests/guests bench/guests
-vpath %.S guests tests/guests bench/guests
+vpath %.c guests tests/guests
+vpath %.S guests tests/guests
 $(GUEST_SRC:%=$(B)/guests/obj/%.elf): %.elf: %.o $(LIB_OBJ) $(GUEST_LDS)
 	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $< $(LIB_OBJ)
 
 $(GUEST_RAW:%=$(B)/guests/obj/%.elf): %.elf: %.o $(GUEST_LDS)
 	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $<
+
+$(B)/guests/obj/bench.elf: $(BENCH_OBJ) $(GUEST_LDS)
+	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $(BENCH_OBJ)
+
+$(B)/guests/bench.bin: $(B)/guests/obj/bench.elf
+	$(OBJCOPY) -O binary -j .text -j .rodata -j .data $< $@
 
 define guest_rule
 $(B)/guests/$(basename $(notdir $(1))).bin: $(B)/guests/obj/$(1).elf
@@ -151,11 +166,12 @@ $(KZTRACE): $(KZTRACE_OBJ)
 	$(CC_HOST) -o $@ $^ -lm
 $(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
-$(MASKED): tools/masked/masked.c Makefile
-$(PATHS): tools/paths/paths.c Makefile
-$(MASKED) $(PATHS):
+$(MASKED): tools/masked/masked.c
+$(PATHS): tools/paths/paths.c
+$(MARKS): tools/marks/marks.c
+$(PLUGINS): Makefile
 	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
+	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $(filter %.c,$^)
 
 # A test names the sources that it is linked with: /* link: hv/blob.c tests/host/arch_host.c */
 links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
@@ -202,37 +218,7 @@ $(B)/images/%.img: demo/%.conf $(HV) $(KZC) $(GUESTS) $(BOARDS) $(LINUX)
 	@mkdir -p $(@D)
 	$(KZC) build $< -o $@
 
-# ---- Checks ----------------------------------------------------------------------------------
-host-tests: $(HOST_TESTS)
-fuzzers: $(FUZZERS)
-list-host-tests:
-	@echo $(HOST_TESTS)
-list-fuzzers:
-	@echo $(FUZZERS)
-
-host-test: $(HOST_TESTS) ## the hypervisor's core on this machine, sanitized
-	@fail=0; for t in $(HOST_TESTS); do ./$$t || fail=1; done; exit $$fail
-
-kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
-	$(PYTEST) tests/kzc
-
-kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
-	$(PYTEST) tests/kztrace
-
-qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
-	$(PYTEST) tests/qemu
-
-fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
-	@for f in $(FUZZERS); do scripts/fuzz $$f $(FUZZ_TIME) || exit 1; done
-
-size: $(HV) ## text + rodata + data of the hypervisor against its budget
-	@scripts/size $(SIZE) bench/budget $(HV)
-
-paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
-	bench/paths
-
-style: ## what a script can check of the code style
-	@test ! -e tests/style.py || $(PYTHON) tests/style.py
+include checks.mk
 
 fresh: ## ./test and ./run in a bare Debian, SUITE=bookworm|trixie (root)
 	scripts/fresh $(SUITE)

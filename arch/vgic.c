@@ -26,9 +26,9 @@ void vgic_sync(struct vcpu *v)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
 
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	vgic_sync_locked(v);
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 }
 
 bool vgic_is_pending(struct vcpu *v)
@@ -108,7 +108,7 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 	struct vgic_bank *b = vgic_bank_of(v, intid);
 	uint32_t n = intid % 32;
 
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	vgic_forget_locked(v, b, intid);
 	v->arch.vgic.again = 0;
 	b->held |= BIT(n);
@@ -118,7 +118,7 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 	} else if (b->cpu[n] < v->vm->cfg->vcpu_count) {
 		vgic_ask_locked(&v->vm->vcpu[b->cpu[n]]);
 	}
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 }
 
 void vgic_line(struct vcpu *v, uint32_t intid, bool high)
@@ -129,7 +129,7 @@ void vgic_line(struct vcpu *v, uint32_t intid, bool high)
 	uint32_t bit = BIT(intid % 32);
 	uint32_t target;
 
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	if (intid < GIC_PRIVATE) {		/* an edge, of the vCPU's own */
 		if (high) {
 			b->latch |= bit;
@@ -140,7 +140,7 @@ void vgic_line(struct vcpu *v, uint32_t intid, bool high)
 		} else if (high) {
 			vgic_ask_locked(v);
 		}
-		spin_unlock(&vgic->lock);
+		vgic_unlock(vgic);
 		return;
 	}
 	if (high) {
@@ -154,7 +154,7 @@ void vgic_line(struct vcpu *v, uint32_t intid, bool high)
 	if (target < vm->cfg->vcpu_count && ((b->live | b->inlr) & bit) != 0) {
 		vgic_notify_locked(vm, BIT(target));
 	}
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 }
 
 void vgic_attend(struct vcpu *v)
@@ -163,17 +163,18 @@ void vgic_attend(struct vcpu *v)
 	struct vgic_bank *b = &v->arch.vgic.bank;
 	uint32_t set;
 
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	set = b->latch & b->live;
 	if (v->arch.vgic.due || (set & (set - 1)) != 0) {
 		vgic_sync_locked(v);
 	} else if (set != 0) {		/* one SGI */
 		vgic_deliver_locked(v, b, (uint32_t)__builtin_ctz(set));
 	}
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 }
 
 static NOINLINE void sgi_to_locked(struct vcpu *v, struct vcpu *t, uint32_t intid, bool group1)
+	REQUIRES(irq_class)
 {
 	struct vgic_bank *b = &t->arch.vgic.bank;
 
@@ -196,10 +197,10 @@ void vgic_sgi(struct vcpu *v, uint32_t intid, uint32_t targets, bool group1)
 {
 	struct vm *vm = v->vm;
 
-	spin_lock(&vm->arch.vgic.lock);
+	vgic_lock(&vm->arch.vgic);
 	/* Bound: KZ_VCPUS_MAX. */
 	for (uint32_t s = targets & vm->arch.vgic.vcpus; s != 0; s &= s - 1) {
 		sgi_to_locked(v, &vm->vcpu[__builtin_ctz(s)], intid, group1);
 	}
-	spin_unlock(&vm->arch.vgic.lock);
+	vgic_unlock(&vm->arch.vgic);
 }

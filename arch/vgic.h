@@ -47,7 +47,7 @@ struct vgic_bank {
 
 /* Of one vCPU. All but hcr is under vgic.lock. */
 struct vgic_cpu {
-	union {
+	union {				/* MISRA D5 */
 		struct {
 			uint32_t hcr;		/* GIC_HCR_ bits in force */
 			/* list registers that hold something, as far as we know */
@@ -64,11 +64,13 @@ struct vgic_cpu {
 	uint32_t again_lr;
 	uint32_t lr_eoi;	/* of these: its EOI wants us */
 	uint32_t lr_hw;		/* of these: with the HW bit */
-	uint32_t lr_level;	/* of these: pending for a line that is high, and nothing else */
+	/* of these: pending for a line that is high, and nothing else */
+	uint32_t lr_level GUARDED_BY(irq_class);
 	bool due;		/* more changed than an SGI that was latched */
-	uint16_t lr_intid[VGIC_LRS];
-	uint8_t lr_source[VGIC_LRS];	/* GICv2 SGI */
-	uint8_t sgi_source[16];	/* GICv2: who has an SGI pending here, a bit each */
+	uint16_t lr_intid[VGIC_LRS] GUARDED_BY(irq_class);
+	uint8_t lr_source[VGIC_LRS] GUARDED_BY(irq_class);	/* GICv2 SGI */
+	/* GICv2: who has an SGI pending here, a bit each */
+	uint8_t sgi_source[16] GUARDED_BY(irq_class);
 	struct vgic_bank bank;	/* INTIDs 0..31 */
 	/* Each, as its interrupt is pending in it, without a source; private ones' are kept up. */
 	uint64_t lr_word[VGIC_LRS];
@@ -83,13 +85,35 @@ struct vgic_cpu {
 
 struct vgic {
 	struct spinlock lock;
-	uint32_t ctlr;		/* EnableGrp0, EnableGrp1 */
+	uint32_t ctlr GUARDED_BY(irq_class);		/* EnableGrp0, EnableGrp1 */
 	uint32_t vcpus;		/* a bit for each vCPU that the VM has */
 	uint32_t cores;		/* GICv2: its cores, as GICD_ITARGETSR names them */
 	uint32_t typer;		/* GICD_TYPER */
 	struct vcpu *peer[KZ_VCPUS_MAX];	/* the VM's vCPUs: quicker than an index */
 	struct vgic_bank spi[VGIC_BANKS - 1];
 };
+
+static inline void vgic_lock(struct vgic *vgic) ACQUIRE(irq_class) UNGUARDED
+{
+	spin_lock(&vgic->lock);
+}
+
+static inline void vgic_unlock(struct vgic *vgic) RELEASE(irq_class) UNGUARDED
+{
+	spin_unlock(&vgic->lock);
+}
+
+/* The same where instructions are counted. */
+static ALWAYS_INLINE uint16_t vgic_lock_inline(struct vgic *vgic) ACQUIRE(irq_class) UNGUARDED
+{
+	return spin_lock_inline(&vgic->lock);
+}
+
+static ALWAYS_INLINE void vgic_unlock_inline(struct vgic *vgic, uint16_t ticket)
+	RELEASE(irq_class) UNGUARDED
+{
+	spin_unlock_inline(&vgic->lock, ticket);
+}
 
 /* A frame of the GIC in a VM's address space. */
 struct vgic_frame {
@@ -158,23 +182,25 @@ void vgic_mask(struct vcpu *v, bool masked);
 /* ---- Between the parts of the model; vgic.lock is held where it says so ---- */
 
 /* After enabled, group1 or ctlr changed. */
-void vgic_live_locked(struct vm *vm, struct vgic_bank *b);
+void vgic_live_locked(struct vm *vm, struct vgic_bank *b) REQUIRES(irq_class);
 /* The vCPUs of mask shall look: that of this core does so now, others are asked to. */
-void vgic_notify_locked(struct vm *vm, uint32_t mask);
+void vgic_notify_locked(struct vm *vm, uint32_t mask) REQUIRES(irq_class);
 /* The bank's interrupts in v's list registers, in a LR_ state of `state`; 0: in any. Own core. */
-uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t state);
-void vgic_sync_locked(struct vcpu *v);
+uint32_t vgic_in_lr_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t state)
+	REQUIRES(irq_class);
+void vgic_sync_locked(struct vcpu *v) REQUIRES(irq_class);
 /*
  * intid, whose target is v, became pending: into a list register if nothing else waits for
  * one, and there is one; else as vgic_sync_locked. Own core.
  */
-void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid);
+void vgic_deliver_locked(struct vcpu *v, struct vgic_bank *b, uint32_t intid) REQUIRES(irq_class);
 /* The core of t, another vCPU, shall look; one that is off does so when it starts. */
-void vgic_ask_locked(struct vcpu *t);
+void vgic_ask_locked(struct vcpu *t) REQUIRES(irq_class);
 /* The priority or group of v's private intid changed. Any core. */
-void vgic_word_locked(struct vcpu *v, uint32_t intid);
+void vgic_word_locked(struct vcpu *v, uint32_t intid) REQUIRES(irq_class);
 /* The twin fired again: the guest has ended it, in whichever list register with HW it was. */
-void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid);
+void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
+	REQUIRES(irq_class);
 
 /*
  * What an HRT guest's access reaches of the hardware's registers of `owner`: the word at

@@ -26,7 +26,7 @@ static bool is_target(const struct vcpu *v, const struct vgic_bank *b, uint32_t 
 /* ---- List registers of this core ---- */
 
 /* How list register i, whose intid is known, is when that is pending; lr_word says the same. */
-static struct lr lr_pending(struct vcpu *v, uint32_t i)
+static struct lr lr_pending(struct vcpu *v, uint32_t i) REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = g->lr_intid[i];
@@ -55,6 +55,7 @@ void vgic_word_locked(struct vcpu *v, uint32_t intid)
 
 /* Write list register i, whose intid and source are known; HW is for a pending one only. */
 static void lr_write(struct vcpu *v, uint32_t i, uint32_t state, bool hw, bool eoi)
+	REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	struct lr lr;
@@ -70,6 +71,7 @@ static void lr_write(struct vcpu *v, uint32_t i, uint32_t state, bool hw, bool e
 
 /* Put b's intid, which is pending, into the free list register i. */
 static void lr_put(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
+	REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t n = intid % 32;
@@ -110,7 +112,7 @@ static void release_held(struct vcpu *v, struct vgic_bank *b, uint32_t intid)
 }
 
 /* It has left v. If its target changed meanwhile and it is pending, that one shall know. */
-static void pass_on(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
+static void pass_on(struct vcpu *v, const struct vgic_bank *b, uint32_t intid) REQUIRES(irq_class)
 {
 	uint32_t to = b->cpu[intid % 32];
 
@@ -122,6 +124,7 @@ static void pass_on(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)
 
 /* What list register i has pending waits in the bank again; a line does so by itself. */
 static void lr_unpend(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint32_t i)
+	REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 
@@ -137,7 +140,7 @@ static void lr_unpend(struct vcpu *v, struct vgic_bank *b, uint32_t intid, uint3
  * List register i is free: what its state says goes back to the bank. If that is
  * LR_INVALID, the guest has ended the interrupt.
  */
-static void lr_free(struct vcpu *v, uint32_t i, uint32_t state)
+static void lr_free(struct vcpu *v, uint32_t i, uint32_t state) REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = g->lr_intid[i];
@@ -171,7 +174,7 @@ static void lr_free(struct vcpu *v, uint32_t i, uint32_t state)
 }
 
 /* Take back what list register i says, and free it. */
-static void lr_evict(struct vcpu *v, uint32_t i)
+static void lr_evict(struct vcpu *v, uint32_t i) REQUIRES(irq_class)
 {
 	uint32_t state = gic_lr_state(i);
 
@@ -180,7 +183,7 @@ static void lr_evict(struct vcpu *v, uint32_t i)
 }
 
 /* Retire all that the guest has ended since. */
-static void lr_reclaim(struct vcpu *v)
+static void lr_reclaim(struct vcpu *v) REQUIRES(irq_class)
 {
 	uint32_t done = v->arch.vgic.lr_used & gic_lr_empty();
 
@@ -237,7 +240,7 @@ static struct candidate best_active(struct vcpu *v)
 }
 
 /* Of the list registers, which are all active, the one whose interrupt ends last. */
-static uint32_t lr_lowest(struct vcpu *v)
+static uint32_t lr_lowest(struct vcpu *v) REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t lowest = 0, prio = 0;
@@ -271,7 +274,7 @@ static void hcr_update(struct vcpu *v, bool more_waits)
  * Establish the rule of the cache; no list register is pending yet. The highest
  * of what waits gets one, even if all are taken; the others, if there are more.
  */
-static void lr_fill(struct vcpu *v)
+static void lr_fill(struct vcpu *v) REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t all = BIT(gic.lr_count) - 1;
@@ -291,7 +294,7 @@ static void lr_fill(struct vcpu *v)
 /* ---- Keeping in step ---- */
 
 /* What the register model ordered for the interrupt in list register i. */
-static void lr_obey(struct vcpu *v, uint32_t i)
+static void lr_obey(struct vcpu *v, uint32_t i) REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = g->lr_intid[i];
@@ -331,7 +334,7 @@ static void lr_obey(struct vcpu *v, uint32_t i)
  * would become pending there without our knowing, before a higher one that
  * waits; and if its target changed, it may be another vCPU's turn.
  */
-static void lr_refresh(struct vcpu *v, uint32_t i)
+static void lr_refresh(struct vcpu *v, uint32_t i) REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = g->lr_intid[i];
@@ -346,7 +349,7 @@ static void lr_refresh(struct vcpu *v, uint32_t i)
 }
 
 /* EOIs of interrupts that had lost their list register: the highest priority ends first. */
-static void end_outside(struct vcpu *v)
+static void end_outside(struct vcpu *v) REQUIRES(irq_class)
 {
 	uint32_t n = gic_eoicount_take(v->arch.vgic.hcr);
 
@@ -364,7 +367,7 @@ static void end_outside(struct vcpu *v)
 }
 
 /* What other vCPUs have asked: is it active here, else pending? */
-static void answer(struct vcpu *v)
+static void answer(struct vcpu *v) REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 
@@ -437,7 +440,7 @@ void vgic_park(struct vcpu *v)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
 
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	lr_reclaim(v);
 	/* Bound: the list registers. */
 	for (uint32_t used = v->arch.vgic.lr_used; used != 0; used &= used - 1) {
@@ -451,7 +454,7 @@ void vgic_park(struct vcpu *v)
 	for (uint32_t i = 0; i < bank_count(v->vm); i++) {
 		disown(v, vgic_bank_of(v, i * 32));
 	}
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 }
 
 void vgic_forget_locked(struct vcpu *v, const struct vgic_bank *b, uint32_t intid)

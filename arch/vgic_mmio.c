@@ -94,7 +94,7 @@ static uint32_t concerned(const struct vcpu *owner, uint32_t first)
  * end of either sees it.
  */
 static uint32_t elsewhere(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			  uint32_t first)
+			  uint32_t first) REQUIRES(irq_class)
 {
 	uint32_t other = b->inlr & ~vgic_in_lr_locked(me, b, 0);
 
@@ -106,7 +106,7 @@ static uint32_t elsewhere(struct vcpu *me, struct vcpu *owner, struct vgic_bank 
 
 /* ISPENDR and ICPENDR (LR_PENDING), or ISACTIVER and ICACTIVER (LR_ACTIVE). */
 static uint32_t state_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			   uint32_t first, uint32_t state)
+			   uint32_t first, uint32_t state) REQUIRES(irq_class)
 {
 	uint32_t other = elsewhere(me, owner, b, first);
 	uint32_t set = vgic_in_lr_locked(me, b, state);
@@ -122,7 +122,7 @@ static uint32_t state_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank
 }
 
 static uint32_t bits_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			  uint32_t reg, uint32_t first)
+			  uint32_t reg, uint32_t first) REQUIRES(irq_class)
 {
 	if (reg < GICD_ISENABLER) {
 		return b->group1;
@@ -136,6 +136,7 @@ static uint32_t bits_read(struct vcpu *me, struct vcpu *owner, struct vgic_bank 
 /* These change what `set` says; they return for which interrupts a vCPU shall look. */
 
 static uint32_t write_group(struct vcpu *owner, struct vgic_bank *b, uint32_t set)
+	REQUIRES(irq_class)
 {
 	uint32_t changed = set ^ b->group1;
 
@@ -187,7 +188,7 @@ static uint32_t write_clear_active(struct vcpu *owner, struct vgic_bank *b, uint
 }
 
 static void bits_write(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b, uint32_t reg,
-		       uint32_t first, uint32_t set)
+		       uint32_t first, uint32_t set) REQUIRES(irq_class)
 {
 	if (first == 0 && !gic.v3 && reg >= GICD_ISENABLER && reg < GICD_ISACTIVER) {
 		/* SGIs are always enabled (IHI 0048 4.3.5); GICD_SPENDSGIR has their state. */
@@ -245,6 +246,7 @@ static void config_access(struct vgic_bank *b, uint32_t intid, struct access *a)
 
 /* An SPI goes to vCPU `cpu` from now on. */
 static void retarget(struct vcpu *me, struct vgic_bank *b, uint32_t intid, uint32_t cpu)
+	REQUIRES(irq_class)
 {
 	uint32_t n = intid % 32;
 
@@ -260,7 +262,7 @@ static void retarget(struct vcpu *me, struct vgic_bank *b, uint32_t intid, uint3
 }
 
 static uint32_t target_byte(struct vcpu *me, struct vgic_bank *b, uint32_t intid, bool write,
-			    uint32_t value)
+			    uint32_t value) REQUIRES(irq_class)
 {
 	uint32_t *route = &b->route[intid % 32];
 	uint32_t mask = value & all_vcpus(me->vm);
@@ -279,7 +281,7 @@ static uint32_t target_byte(struct vcpu *me, struct vgic_bank *b, uint32_t intid
 }
 
 static uint32_t priority_byte(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
-			      uint32_t intid, bool write, uint32_t value)
+			      uint32_t intid, bool write, uint32_t value) REQUIRES(irq_class)
 {
 	uint8_t *prio = &b->prio[intid % 32];
 
@@ -298,7 +300,7 @@ static uint32_t priority_byte(struct vcpu *me, struct vcpu *owner, struct vgic_b
 	return *prio;
 }
 
-static void router_access(struct vcpu *me, struct access *a)
+static void router_access(struct vcpu *me, struct access *a) REQUIRES(irq_class)
 {
 	uint32_t intid = (uint32_t)(a->addr - GICD_IROUTER) / 8;
 	struct vgic_bank *b = vgic_bank_of(me, intid);
@@ -356,6 +358,7 @@ void vgic_sgi_register(struct vcpu *v, uint64_t value, bool group1)
 
 /* GICD_CPENDSGIRn, GICD_SPENDSGIRn: who has the SGI pending; one may be in a list register. */
 static uint32_t sgi_pending_byte(struct vcpu *v, uint32_t offset, bool write, uint32_t value)
+	REQUIRES(irq_class)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 	uint32_t intid = offset & 0xf;
@@ -384,6 +387,7 @@ static uint32_t sgi_pending_byte(struct vcpu *v, uint32_t offset, bool write, ui
 
 /* Registers with a byte for each interrupt. */
 static void bytes_access(struct vcpu *me, struct vcpu *owner, uint32_t offset, struct access *a)
+	REQUIRES(irq_class)
 {
 	uint64_t value = 0;
 
@@ -413,6 +417,7 @@ static void bytes_access(struct vcpu *me, struct vcpu *owner, uint32_t offset, s
  */
 static enum verdict interrupt_access(struct vcpu *me, struct vcpu *owner, uint32_t offset,
 				     uint32_t first, uint32_t end, struct access *a)
+	REQUIRES(irq_class)
 {
 	bool bytes = offset >= GICD_IPRIORITYR && offset < GICD_ICFGR;
 	bool hrt = me->vm->arch.hrt;
@@ -439,7 +444,7 @@ static enum verdict interrupt_access(struct vcpu *me, struct vcpu *owner, uint32
 	return DONE;
 }
 
-static void ctlr_access(struct vcpu *v, struct access *a)
+static void ctlr_access(struct vcpu *v, struct access *a) REQUIRES(irq_class)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
 	uint32_t old = vgic->ctlr;
@@ -461,6 +466,7 @@ static void ctlr_access(struct vcpu *v, struct access *a)
 }
 
 static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *a)
+	REQUIRES(irq_class)
 {
 	uint32_t lines = v->vm->cfg->irq_lines;
 	bool hrt = v->vm->arch.hrt;
@@ -513,10 +519,10 @@ enum verdict vgic_gicd(struct vcpu *v, struct access *a)
 		sgir_write(v, (uint32_t)a->value);
 		return DONE;
 	}
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	forget_again_locked(v->vm);
 	verdict = gicd_locked(v, (uint32_t)a->addr, a);
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 	return verdict;
 }
 
@@ -531,10 +537,10 @@ enum verdict vgic_gicr(struct vcpu *v, struct access *a)
 		return UNKNOWN;
 	}
 	if (offset >= GICR_SGI + GICD_IGROUPR && offset < GICR_SGI + GICD_ICFGR + 0x100) {
-		spin_lock(&vgic->lock);
+		vgic_lock(vgic);
 		forget_again_locked(v->vm);
 		verdict = interrupt_access(v, owner, offset - GICR_SGI, 0, GIC_PRIVATE, a);
-		spin_unlock(&vgic->lock);
+		vgic_unlock(vgic);
 	} else if ((offset & ~7u) == GICR_TYPER) {
 		a->value = gicr_typer(owner) >> ((offset & 4) != 0 ? 32 : 0);
 	} else if (offset == GICR_IIDR) {

@@ -21,17 +21,17 @@
 static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool v3, bool hw,
 					   uint32_t source)
 {
-	struct spinlock *lock = &v->vm->arch.vgic.lock;
+	struct vgic *vgic = &v->vm->arch.vgic;
 	struct vgic_cpu *g = &v->arch.vgic;
 	struct vgic_bank *b = &g->bank;
 	uint32_t bit = BIT(intid);
-	uint16_t ticket = spin_lock_inline(lock);
+	uint16_t ticket = vgic_lock_inline(vgic);
 	uint32_t i = b->lr[intid];
 
 	if (UNLIKELY((b->live & b->inlr & ~b->active & bit) == 0 || g->hcr != GIC_HCR_EN ||
 		     ((hw ? g->lr_hw : gic_quick_empty(v3)) >> i & 1) == 0 ||
 		     (!hw && (b->latch & bit) != 0))) {
-		spin_unlock_inline(lock, ticket);
+		vgic_unlock_inline(vgic, ticket);
 		return false;
 	}
 	b->fresh &= ~bit;
@@ -43,7 +43,7 @@ static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool 
 		g->again_lr = i;
 		g->again = g->lr_word[i];
 	}
-	spin_unlock_inline(lock, ticket);
+	vgic_unlock_inline(vgic, ticket);
 	return true;
 }
 
@@ -67,7 +67,7 @@ static ALWAYS_INLINE bool vgic_quick_timer(const struct vcpu *v, bool v3)
  */
 static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32_t intid, bool v3)
 {
-	struct spinlock *lock = &v->vm->arch.vgic.lock;
+	struct vgic *vgic = &v->vm->arch.vgic;
 	struct vgic_bank *b = &t->arch.vgic.bank;
 	uint64_t kick = t->arch.kick;
 	uint16_t ticket;
@@ -78,12 +78,12 @@ static ALWAYS_INLINE bool vgic_quick_post(struct vcpu *v, struct vcpu *t, uint32
 	if (v3 && UNLIKELY((b->group1 >> intid & 1) == 0)) {
 		return false;
 	}
-	ticket = spin_lock_inline(lock);
+	ticket = vgic_lock_inline(vgic);
 	b->latch |= BIT(intid);
 	if (!v3) {
 		t->arch.vgic.sgi_source[intid] |= (uint8_t)BIT(v->id);
 	}
-	spin_unlock_inline(lock, ticket);
+	vgic_unlock_inline(vgic, ticket);
 	if (LIKELY((__atomic_fetch_or(&t->hazard, HAZARD_IRQ, __ATOMIC_RELEASE) &
 		    HAZARD_IRQ) == 0)) {
 		gic_quick_call(v3, kick);
@@ -130,10 +130,10 @@ static ALWAYS_INLINE bool vgic_quick_sgir(struct vcpu *v, uint32_t value)
  */
 static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 {
-	struct spinlock *lock = &v->vm->arch.vgic.lock;
+	struct vgic *vgic = &v->vm->arch.vgic;
 	struct vgic_cpu *g = &v->arch.vgic;
 	struct vgic_bank *b = &g->bank;
-	uint16_t ticket = spin_lock_inline(lock);
+	uint16_t ticket = vgic_lock_inline(vgic);
 	bool done = false;
 	uint32_t set;
 
@@ -158,7 +158,7 @@ static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 			done = true;
 		}
 	}
-	spin_unlock_inline(lock, ticket);
+	vgic_unlock_inline(vgic, ticket);
 	return done;
 }
 

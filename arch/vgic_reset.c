@@ -125,7 +125,7 @@ void vgic_reset(struct vm *vm)
 {
 	struct vgic *vgic = &vm->arch.vgic;
 
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	vgic->ctlr = 0;
 	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
 		cpu_reset(&vm->vcpu[i]);
@@ -142,14 +142,14 @@ void vgic_reset(struct vm *vm)
 	for (uint32_t i = 1; i < vm->cfg->irq_lines / 32; i++) {
 		twins_reset(vm, &vgic->spi[i - 1], i * 32);
 	}
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 }
 
 void vgic_reset_cpu(struct vcpu *v)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
 
-	spin_lock(&vgic->lock);
+	vgic_lock(vgic);
 	gic_virtual_reset();
 	v->arch.vgic.lr_used = 0;
 	v->arch.vgic.bank.inlr = 0;
@@ -171,5 +171,5 @@ void vgic_reset_cpu(struct vcpu *v)
 		}
 	}
 	vgic_sync_locked(v);
-	spin_unlock(&vgic->lock);
+	vgic_unlock(vgic);
 }

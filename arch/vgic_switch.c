@@ -4,10 +4,11 @@
  * come and go with it. While it is away the model says due where it would touch
  * hardware, and vgic_attend does it when it is back.
  */
+#include "vgic_switch.h"
+
 #include <gic_quick.h>
 #include "arch.h"
 #include "vgic.h"
-#include "vgic_switch.h"
 
 /* The private twins that are active: held, and not ended by way of a list register. */
 static uint32_t still_held(const struct vgic_cpu *g)
@@ -132,7 +133,7 @@ void vgic_mask(struct vcpu *v, bool masked)
 {
 	const struct kz_cfg_vm *cfg = v->vm->cfg;
 
-	spin_lock(&v->vm->arch.vgic.lock);
+	vgic_lock(&v->vm->arch.vgic);
 	for (uint32_t i = 0; i < cfg->irq_count; i++) {
 		uint32_t intid = cfg->irq[i].intid;
 		const struct vgic_bank *b = &v->vm->arch.vgic.spi[intid / 32 - 1];
@@ -141,5 +142,5 @@ void vgic_mask(struct vcpu *v, bool masked)
 			gic_enable(0, intid, !masked);
 		}
 	}
-	spin_unlock(&v->vm->arch.vgic.lock);
+	vgic_unlock(&v->vm->arch.vgic);
 }

@@ -34,9 +34,9 @@ void arch_cpu_kick(uint32_t cpu);
 void arch_cpu_relax(void);
 
 /* Sleep until an interrupt wants this core, and handle it. Own core, no lock held. */
-void arch_cpu_wait(void);
+void arch_cpu_wait(void) NO_LOCK;
 /* Handle an interrupt if one wants this core; true: one did. Own core, no lock held. */
-bool arch_cpu_poll(void);
+bool arch_cpu_poll(void) NO_LOCK;
 
 /* ---- Time: ticks of the system counter ---- */
 
@@ -102,7 +102,7 @@ void arch_vcpu_inject_abort(struct vcpu *v, const struct access *a);
 /* ---- Interrupts of emulated devices ---- */
 
 /* Drive the line `intid` of v's VM; a private one is v's own. Any core. */
-void arch_irq_line(struct vcpu *v, uint32_t intid, bool high);
+void arch_irq_line(struct vcpu *v, uint32_t intid, bool high) EXCLUDES(irq_class);
 
 /* ---- The physical console ---- */
 

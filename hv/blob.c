@@ -466,7 +466,8 @@ static bool ram_has_page(const struct check *c, uint64_t ipa)
 	return ((ipa % KZ_PAGE_SIZE) == 0) && ram_has(c, ipa, KZ_PAGE_SIZE);
 }
 
-_Static_assert((KZ_CONSOLE_SIZE == KZ_PAGE_SIZE) && (KZ_STOLEN_SIZE == KZ_PAGE_SIZE), "pages");
+_Static_assert(KZ_CONSOLE_SIZE == KZ_PAGE_SIZE, "a page");
+_Static_assert(KZ_STOLEN_SIZE == KZ_PAGE_SIZE, "a page");
 
 /* The console, and the page of stolen time. */
 static enum blob_err check_vm_console(struct check *c, const struct kz_cfg_vm *vm)
@@ -549,7 +550,8 @@ enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_whe
 
 	c.cfg = cfg;
 	c.where = (struct blob_where){ BLOB_NO_VM, 0 };
-	c.cpus_used = c.cpus_hard = 0;
+	c.cpus_used = 0;
+	c.cpus_hard = 0;
 	for (uint32_t i = 0; i < LINES_MAX / 32; i++) { /* 32 rounds */
 		c.intid_used[i] = 0;
 	}

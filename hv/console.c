@@ -336,15 +336,15 @@ static bool pump_todo(void)
 	return false;
 }
 
-/* True when everything is out. Bound: `bytes`; with 0 console_uart does it all. */
-static bool pump(uint32_t bits, uint32_t bytes)
+/* True when everything is out. Bound: PUMP_BYTES; console_uart does the rest. */
+static bool pump(uint32_t bits)
 {
 	uint32_t idle;
 
 	if ((__atomic_fetch_or(&con.work, BUSY | bits, __ATOMIC_ACQ_REL) & BUSY) != 0) {
 		return false;
 	}
-	con.left = bytes;
+	con.left = PUMP_BYTES;
 	do {
 		con.todo |= __atomic_exchange_n(&con.work, BUSY, __ATOMIC_ACQUIRE) & ~BUSY;
 		if (!pump_todo()) {
@@ -361,7 +361,7 @@ static bool pump(uint32_t bits, uint32_t bytes)
 
 void console_pump(uint32_t channel)
 {
-	(void)pump(BIT(channel), PUMP_BYTES);
+	(void)pump(BIT(channel));
 }
 
 void console_flush(void)
@@ -369,18 +369,21 @@ void console_flush(void)
 	uint64_t start = arch_ticks();
 	uint64_t limit = arch_ticks_hz() / (1000 / FLUSH_MS);
 
-	while (!pump(0, PUMP_BYTES) && arch_ticks() - start < limit) {
+	while (!pump(0) && arch_ticks() - start < limit) {
 	}
 }
 
 void console_resume(void)
 {
-	(void)pump(0, PUMP_BYTES);
+	(void)pump(0);
 }
 
 void console_announce(uint32_t channel)
 {
-	(void)pump(BIT(channel), 0);
+	/* A running pump sees the bit, or gives up and then asks the same. */
+	if ((__atomic_fetch_or(&con.work, BIT(channel), __ATOMIC_ACQ_REL) & BUSY) == 0) {
+		arch_uart_notify();
+	}
 }
 
 void console_status(void)

@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <kizami/blob.h>
+#include "guard.h"
 #include "types.h"
 
 #define CONSOLE_RING   1024u      /* bytes a channel; a power of two */
@@ -30,10 +31,10 @@ void console_start(void);
  * The UART has asked: some bytes typed, or output; asks again if there is more (sched_console).
  * Console core, no lock held.
  */
-void console_uart(void);
+void console_uart(void) NO_LOCK;
 
 /* Serve the console rings; returns when to do so again. Console core, no lock held. */
-uint64_t console_poll(uint64_t now);
+uint64_t console_poll(uint64_t now) NO_LOCK;
 
 /*
  * Room for `bytes` in the channel's ring? After a "no" to a PL011's VM,
@@ -54,13 +55,13 @@ void console_write(uint32_t channel, const char *bytes, uint32_t len);
  * from there to the UART; console_uart brings the rest. Any core, no lock held;
  * beside a running call on another core it lets that one do the work.
  */
-void console_pump(uint32_t channel);
+void console_pump(uint32_t channel) NO_LOCK;
 
 /* Leave all of it to console_uart. Any core. */
 void console_announce(uint32_t channel);
 
 /* Pump until all is out, 200 ms at most: before the machine stops. Any core. */
-void console_flush(void);
+void console_flush(void) NO_LOCK;
 
 /* The VM starts afresh: its console ring is empty. Any core, after its memory was scrubbed. */
 void console_ring_reset(uint32_t vm);
@@ -81,7 +82,7 @@ void console_resume(void);
 /* ---- The hypervisor's own words ---- */
 
 /* Write a line as the hypervisor, without its newline: "[kizami] ...". Any core, no lock held. */
-void hv_log(const char *fmt, ...) PRINTF(1, 2);
+void hv_log(const char *fmt, ...) PRINTF(1, 2) NO_LOCK;
 
 /* Text that grows from `at`, and is cut off at `end`, which is the place of its NUL at most. */
 struct text {

@@ -3,9 +3,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memset(void *to, int c, size_t n);
+void *memcpy(void *restrict to, const void *restrict from, size_t n);	/* MISRA D4 */
+void *memset(void *to, int c, size_t n);	/* MISRA D4 */
 
+/* MISRA D4 */
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
 	char *d = to;
@@ -24,7 +25,7 @@ void *memset(void *to, int c, size_t n)
 	size_t i = 0;
 
 	for (; (uintptr_t)to % 8 == 0 && i + 32 <= n; i += 32) {
-		uint64_t *at = (uint64_t *)(d + i);
+		uint64_t *at = (uint64_t *)(d + i);	/* MISRA D2 */
 
 		at[0] = word;
 		at[1] = word;

@@ -41,17 +41,17 @@ static const uint16_t writable[PL011_REGS] = {
 
 static const uint8_t ids[8] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
 
-static uint8_t rx[KZ_VMS_MAX][PL011_RX]; /* typed, not read; under uart.lock */
+static uint8_t rx[KZ_VMS_MAX][PL011_RX] GUARDED_BY(uart_class); /* typed, not read */
 
 /* ---- All with u->lock held ---- */
 
-static uint32_t fifo_depth(const struct pl011 *u)
+static uint32_t fifo_depth(const struct pl011 *u) REQUIRES(uart_class)
 {
 	return (REG(u, LCR_H) & LCR_H_FEN) != 0 ? PL011_FIFO : 1;
 }
 
 /* Bytes that raise the receive interrupt, IFLS.RXIFLSEL (DDI 0183 3.3.9). */
-static uint32_t rx_trigger(const struct pl011 *u)
+static uint32_t rx_trigger(const struct pl011 *u) REQUIRES(uart_class)
 {
 	static const uint8_t level[8] = { 2, 4, 8, 12, 14, 14, 14, 14 };
 
@@ -63,7 +63,7 @@ static uint32_t rx_trigger(const struct pl011 *u)
  * follow the FIFO, and ICR does not clear them while bytes wait: the timeout of
  * 32 bit times is over at once.
  */
-static NOINLINE void irq_update_unlock(struct vm *vm)
+static NOINLINE void irq_update_unlock(struct vm *vm) RELEASE(uart_class)
 {
 	struct pl011 *u = &vm->uart;
 	uint32_t ris = REG(u, RIS) & ~(INT_RX | INT_RT);
@@ -81,10 +81,10 @@ static NOINLINE void irq_update_unlock(struct vm *vm)
 			arch_irq_line(&vm->vcpu[0], vm->cfg->console_intid, line);
 		}
 	}
-	spin_unlock(&u->lock);
+	pl011_unlock(u);
 }
 
-static bool rx_push(struct vm *vm, uint8_t c)
+static bool rx_push(struct vm *vm, uint8_t c) REQUIRES(uart_class)
 {
 	struct pl011 *u = &vm->uart;
 
@@ -95,7 +95,7 @@ static bool rx_push(struct vm *vm, uint8_t c)
 	return true;
 }
 
-static uint32_t rx_pop(struct vm *vm)
+static uint32_t rx_pop(struct vm *vm) REQUIRES(uart_class)
 {
 	struct pl011 *u = &vm->uart;
 	uint32_t c = rx[vm->id][u->rx_head];
@@ -108,7 +108,7 @@ static uint32_t rx_pop(struct vm *vm)
 	return c;
 }
 
-static uint32_t fr_read(const struct vm *vm)
+static uint32_t fr_read(const struct vm *vm) REQUIRES(uart_class)
 {
 	const struct pl011 *u = &vm->uart;
 	uint32_t fr = FR_CTS | FR_DSR | FR_DCD;
@@ -121,7 +121,7 @@ static uint32_t fr_read(const struct vm *vm)
 	return fr | (console_has_room(vm->id, 1) ? FR_TXFE : FR_TXFF);
 }
 
-static uint32_t reg_read(struct vm *vm, uint32_t offset)
+static uint32_t reg_read(struct vm *vm, uint32_t offset) REQUIRES(uart_class)
 {
 	if (offset == DR) {
 		return rx_pop(vm);
@@ -139,7 +139,7 @@ static uint32_t reg_read(struct vm *vm, uint32_t offset)
  * The transmit interrupt promises a whole FIFO: drivers send half of it without
  * another look at FR. True when the console has to be pumped.
  */
-static bool dr_write(struct vm *vm, uint32_t value)
+static bool dr_write(struct vm *vm, uint32_t value) REQUIRES(uart_class)
 {
 	struct pl011 *u = &vm->uart;
 	bool loop = (REG(u, CR) & CR_LBE) != 0;
@@ -157,7 +157,7 @@ static bool dr_write(struct vm *vm, uint32_t value)
 	return !loop;
 }
 
-static void reg_write(struct pl011 *u, uint32_t offset, uint32_t value)
+static void reg_write(struct pl011 *u, uint32_t offset, uint32_t value) REQUIRES(uart_class)
 {
 	uint32_t i = (offset - TABLE) / 4;
 	uint32_t flips;
@@ -180,7 +180,7 @@ void pl011_reset(struct vm *vm)
 {
 	struct pl011 *u = &vm->uart;
 
-	spin_lock(&u->lock);
+	pl011_lock(u);
 	for (uint32_t i = 0; i < PL011_REGS; i++) {
 		u->reg[i] = 0;
 	}
@@ -200,7 +200,7 @@ enum verdict pl011_access(struct vcpu *v, struct access *a)
 	if (a->fetch || a->size - 1u > 3 || (offset & 3) != 0) {
 		return UNKNOWN;
 	}
-	spin_lock(&vm->uart.lock);
+	pl011_lock(&vm->uart);
 	if (!a->write) {
 		a->value = reg_read(vm, offset) & mask;
 	} else if (offset == DR) {
@@ -219,7 +219,7 @@ bool pl011_input(struct vm *vm, uint8_t c)
 {
 	bool taken;
 
-	spin_lock(&vm->uart.lock);
+	pl011_lock(&vm->uart);
 	taken = rx_push(vm, c);
 	irq_update_unlock(vm);
 	return taken;
@@ -227,7 +227,7 @@ bool pl011_input(struct vm *vm, uint8_t c)
 
 void pl011_room(struct vm *vm)
 {
-	spin_lock(&vm->uart.lock);
+	pl011_lock(&vm->uart);
 	REG(&vm->uart, RIS) |= INT_TX;
 	irq_update_unlock(vm);
 }

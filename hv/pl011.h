@@ -16,10 +16,21 @@ struct vcpu;
 
 struct pl011 {
 	struct spinlock lock; /* all below; taken before the lock of the interrupt model */
-	uint16_t rx_head, rx_count;
-	bool line; /* interrupt line, as last driven */
-	uint16_t reg[PL011_REGS];
+	uint16_t rx_head GUARDED_BY(uart_class);
+	uint16_t rx_count GUARDED_BY(uart_class);
+	bool line GUARDED_BY(uart_class); /* interrupt line, as last driven */
+	uint16_t reg[PL011_REGS] GUARDED_BY(uart_class);
 };
+
+static inline void pl011_lock(struct pl011 *u) ACQUIRE(uart_class) UNGUARDED
+{
+	spin_lock(&u->lock);
+}
+
+static inline void pl011_unlock(struct pl011 *u) RELEASE(uart_class) UNGUARDED
+{
+	spin_unlock(&u->lock);
+}
 
 /* As after reset, input dropped, line low. Any core; the VM does not run. */
 void pl011_reset(struct vm *vm);
@@ -29,12 +40,12 @@ void pl011_reset(struct vm *vm);
  * not an aligned access of 8, 16 or 32 bits; reserved registers read as zero.
  * Pumps the console: no lock held.
  */
-enum verdict pl011_access(struct vcpu *v, struct access *a);
+enum verdict pl011_access(struct vcpu *v, struct access *a) NO_LOCK;
 
 /* A byte typed for this VM; false when there is no room. Console core. */
-MUST_USE bool pl011_input(struct vm *vm, uint8_t c);
+MUST_USE bool pl011_input(struct vm *vm, uint8_t c) NO_LOCK;
 
 /* The console has room again after it was full. Any core. */
-void pl011_room(struct vm *vm);
+void pl011_room(struct vm *vm) NO_LOCK;
 
 #endif

@@ -152,6 +152,7 @@ void policy_event(struct vcpu *v, uint32_t what)
 	bool missed = what == KZ_NOTIFY_MISS;
 	uint8_t then = missed ? vm->cfg->server.on_miss : vm->cfg->server.on_overrun;
 
+	/* What sched_wake would charge is charged, and v is not blocked: MISRA D6. */
 	if (then == KZ_EVENT_NOTIFY && (v->sched.notify & what) != 0) {
 		arch_irq_line(v, KZ_EVENT_INTID, true);
 		arch_irq_line(v, KZ_EVENT_INTID, false);

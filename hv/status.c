@@ -97,6 +97,7 @@ static const struct vcpu *vcpu_at(uint32_t *n, bool shared)
 		for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
 			const struct vcpu *v = &vm->vcpu[i];
 
+			/* MISRA D3 */
 			if ((!shared || v->cpu->sched.shared) && (*n)-- == 0) {
 				return v;
 			}

@@ -31,6 +31,7 @@ enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg)
 }
 
 static void vcpu_make_ready_locked(struct vcpu *v, uint64_t entry, uint64_t arg)
+	REQUIRES(vm_class)
 {
 	v->entry = entry;
 	v->arg = arg;
@@ -39,7 +40,7 @@ static void vcpu_make_ready_locked(struct vcpu *v, uint64_t entry, uint64_t arg)
 	sched_post(v);
 }
 
-static void vm_start_locked(struct vm *vm)
+static void vm_start_locked(struct vm *vm) REQUIRES(vm_class)
 {
 	__atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELAXED);
@@ -52,11 +53,11 @@ static void vm_start_locked(struct vm *vm)
 
 void vm_start(struct vm *vm)
 {
-	spin_lock(&vm->lock);
+	vm_lock(vm);
 	if (vm->state == VM_STOPPED) {
 		vm_start_locked(vm);
 	}
-	spin_unlock(&vm->lock);
+	vm_unlock(vm);
 }
 
 void vm_halt(struct vm *vm, bool restart)
@@ -64,7 +65,7 @@ void vm_halt(struct vm *vm, bool restart)
 	struct vcpu *here = arch_this_cpu()->vcpu;
 	bool others = false;
 
-	spin_lock(&vm->lock);
+	vm_lock(vm);
 	if (vm->state == VM_RUNNING) {
 		__atomic_store_n(&vm->state, VM_HALTING, __ATOMIC_RELAXED);
 		trace_of(&vm->vcpu[0], KZ_TRACE_VM_STOP | TRACE_ARG(restart));
@@ -80,7 +81,7 @@ void vm_halt(struct vm *vm, bool restart)
 			arch_vm_revoke(vm, true);
 		}
 	}
-	spin_unlock(&vm->lock);
+	vm_unlock(vm);
 }
 
 /* Said while it is news, and then ever more rarely: a guest may restart as often as it likes. */
@@ -92,7 +93,7 @@ static void report_restart(const struct vm *vm)
 }
 
 /* Every vCPU is parked. */
-static void vm_stopped_locked(struct vm *vm)
+static void vm_stopped_locked(struct vm *vm) REQUIRES(vm_class)
 {
 	if (vm->cfg->level == KZ_HRT) {
 		arch_vm_revoke(vm, false);
@@ -113,7 +114,7 @@ void vcpu_off(struct vcpu *v)
 	if (v->state == VCPU_RUNNING) {
 		arch_vcpu_park(v);
 	}
-	spin_lock(&vm->lock);
+	vm_lock(vm);
 	trace_of(v, KZ_TRACE_OFF | TRACE_ARG(vm->state == VM_HALTING));
 	__atomic_store_n(&v->state, VCPU_OFF, __ATOMIC_RELAXED);
 	__atomic_store_n(&v->hazard, 0, __ATOMIC_RELAXED);
@@ -127,7 +128,7 @@ void vcpu_off(struct vcpu *v)
 	if (ended) {
 		vm_stopped_locked(vm);
 	}
-	spin_unlock(&vm->lock);
+	vm_unlock(vm);
 	if (again) {
 		report_restart(vm);
 	} else if (ended) {
@@ -145,12 +146,12 @@ enum kz_err vcpu_on(struct vcpu *v, uint64_t entry, uint64_t arg)
 	struct vm *vm = v->vm;
 	enum kz_err err = KZ_EBUSY;
 
-	spin_lock(&vm->lock);
+	vm_lock(vm);
 	if (vm->state == VM_RUNNING && v->state == VCPU_OFF) {
 		vcpu_make_ready_locked(v, entry, arg);
 		err = KZ_OK;
 	}
-	spin_unlock(&vm->lock);
+	vm_unlock(vm);
 	return err;
 }
 

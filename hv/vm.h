@@ -34,7 +34,7 @@ struct vcpu {
 	struct vm *vm;
 	struct percpu *cpu;		/* the core it lives on, for good */
 	uint32_t id;			/* index in its VM */
-	union {
+	union {				/* MISRA D5 */
 		struct {
 			uint32_t hazard;	/* atomic */
 			/* atomic; OFF -> READY under vm->lock, the rest by its core */
@@ -62,8 +62,8 @@ struct vm {
 	uint32_t id;
 	enum vm_state state;		/* atomic read; written under lock */
 	struct spinlock lock;		/* state, alive, then_start, vCPU starts */
-	uint32_t alive;			/* vCPUs that are not VCPU_OFF */
-	bool then_start;
+	uint32_t alive GUARDED_BY(vm_class);	/* vCPUs that are not VCPU_OFF */
+	bool then_start GUARDED_BY(vm_class);
 	bool fresh;			/* vCPU 0 loads the memory before it starts: */
 	uint32_t load_region;		/* where it is, */
 	uint64_t load_at;		/* as an offset in the region */
@@ -92,6 +92,16 @@ struct machine {
 };
 extern struct machine machine;
 
+static inline void vm_lock(struct vm *vm) ACQUIRE(vm_class) UNGUARDED
+{
+	spin_lock(&vm->lock);
+}
+
+static inline void vm_unlock(struct vm *vm) RELEASE(vm_class) UNGUARDED
+{
+	spin_unlock(&vm->lock);
+}
+
 /* The VM's RAM that has the guest address `at`, or NULL. Bound: the regions of a VM. */
 static inline const struct kz_cfg_region *vm_ram_at(const struct kz_cfg_vm *cfg, uint64_t at)
 {
@@ -113,14 +123,14 @@ static inline const struct kz_cfg_region *vm_ram_at(const struct kz_cfg_vm *cfg,
 MUST_USE enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg);
 
 /* Make vCPU 0 ready to start: memory scrubbed and loaded by its own core. Any core. */
-void vm_start(struct vm *vm);
+void vm_start(struct vm *vm) EXCLUDES(vm_class);
 
 /*
  * Stop every vCPU of the VM; the last one to park starts it afresh if
  * `restart`. Any core; returns before it is done. Nothing happens to a VM that
  * is not running.
  */
-void vm_halt(struct vm *vm, bool restart);
+void vm_halt(struct vm *vm, bool restart) EXCLUDES(vm_class);
 
 /*
  * PSCI CPU_ON: KZ_EBUSY if it is not off. Any core of the same VM.
@@ -128,7 +138,7 @@ void vm_halt(struct vm *vm, bool restart);
 MUST_USE enum kz_err vcpu_on(struct vcpu *v, uint64_t entry, uint64_t arg);
 
 /* The calling vCPU is off from here. Own core only. */
-void vcpu_off(struct vcpu *v);
+void vcpu_off(struct vcpu *v) NO_LOCK;
 
 /*
  * Ask the core of `v` to look at `hazard` bits before the guest goes on. Any

@@ -3,6 +3,7 @@
 """What a script can check of the house's style. Prints FILE:LINE: what; exits 1 if anything."""
 
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ MAKEFILE_LINES = 250
 
 FOLDERS = (".ci", "arch", "bench", "boards", "demo", "docs", "guests", "hv", "include", "linux",
            "scripts", "tests", "tools")
-TOP = ("Makefile", "run", "test", "README.md", "CHANGES.md")
+TOP = ("Makefile", "checks.mk", "run", "test", "README.md", "CHANGES.md")
 C = (".c", ".h")
 CODE = (".c", ".h", ".S", ".py", ".lds", ".sh")
 # Bytes, not text: inputs that a fuzzer found.
@@ -35,6 +36,23 @@ LAYERS = (
     ("arch/", ("arch", "hv"), {"kizami/", "arch_types.h", "sysreg.h", "barrier.h",
                                "gic_quick.h"}),
     ("guests/", ("guests/lib",), {"kizami/"}),
+)
+
+# The contract with the port: calls down and up, and conditionals of hv per 1000 lines, beside
+# the guards of headers.
+CONTRACT = "hv/arch.h"
+CALLS = {"arch": 32, "hv": 8}
+CONDITIONS = 2
+# Headers that compile alone: what compiles them, of which folder.
+ARM = ("aarch64-linux-gnu-gcc", "-march=armv8-a", "-ffreestanding")
+# A list, which means what its includer says.
+LISTS = ("arch/arm64/sysreg_list.h",)
+COMPILERS = (
+    ("include/", ("gcc", "-Iinclude")),
+    ("hv/", (*ARM, "-Iinclude", "-Ihv", "-Iarch", "-Iarch/arm64")),
+    ("arch/", (*ARM, "-Iinclude", "-Ihv", "-Iarch", "-Iarch/arm64")),
+    ("guests/", (*ARM, "-Iinclude", "-Iguests/lib")),
+    ("tools/", ("gcc", "-D_GNU_SOURCE", "-Iinclude", "-Ihv")),
 )
 
 
@@ -76,13 +94,17 @@ class Tree:
                 self.check_functions(name, lines)
                 self.check_includes(name, lines)
                 self.check_asm(name, lines)
+                self.check_own_header(name, lines)
             if name.endswith(".md"):
                 self.check_links(name, text)
+        self.check_contract()
+        self.check_conditions()
+        self.check_headers()
         return self.errors
 
     def check_lines(self, name, lines):
         """Length of the file, length and ends of lines."""
-        limit = MAKEFILE_LINES if name == "Makefile" else FILE_LINES
+        limit = MAKEFILE_LINES if is_makefile(name) else FILE_LINES
         if len(lines) > limit:
             self.error(name, len(lines), f"{len(lines)} lines, more than {limit}")
         for number, line in enumerate(lines, 1):
@@ -119,6 +141,9 @@ class Tree:
 
     def check_includes(self, name, lines):
         """include <- hv <- arch; nobody includes from above."""
+        if name.startswith("tools/"):
+            self.check_tool(name, lines)
+            return
         layer = next((known for known in LAYERS if name.startswith(known[0])), None)
         if layer is None:
             return
@@ -135,6 +160,68 @@ class Tree:
                     for known in layer[2])
             if not ok:
                 self.error(name, number, f"{layer[0]} may not include {what}")
+
+    def check_tool(self, name, lines):
+        """A tool has its own folder, the ABI, and of the hypervisor the check of the blob."""
+        for number, line in enumerate(lines, 1):
+            match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            if match and not (self.root / name).with_name(match[1]).is_file() and (
+                    match[1] != "blob.h"):
+                self.error(name, number, f"tools/ may not include {match[1]}")
+
+    def check_own_header(self, name, lines):
+        """A .c includes the header beside it before any other."""
+        own = Path(name).with_suffix(".h").name
+        if not name.endswith(".c") or not (self.root / name).with_name(own).is_file():
+            return
+        for number, line in enumerate(lines, 1):
+            if re.match(r"\s*#\s*include\b", line):
+                if not re.match(rf'\s*#\s*include\s+"{re.escape(own)}"', line):
+                    self.error(name, number, f"{own} comes first")
+                return
+
+    def check_contract(self):
+        """hv knows the port by few calls, and is known by few."""
+        if CONTRACT not in self.files:
+            return
+        text = re.sub(r"/\*.*?\*/", "", (self.root / CONTRACT).read_text(encoding="utf-8"),
+                      flags=re.DOTALL)
+        for prefix, limit in CALLS.items():
+            count = len(set(re.findall(rf"\b{prefix}_\w+(?=\()", text)))
+            if count > limit:
+                self.error(CONTRACT, 1, f"{count} calls {prefix}_, more than {limit}")
+
+    def check_conditions(self):
+        """hv is one program: conditionals beside the headers' guards are few."""
+        found, total = [], 0
+        for name in self.files:
+            if not name.startswith("hv/") or not name.endswith(C):
+                continue
+            lines = (self.root / name).read_text(encoding="utf-8").split("\n")
+            total += len(lines)
+            guard = "HV_" + Path(name).stem.upper() + "_H"
+            found += [(name, number) for number, line in enumerate(lines, 1)
+                      if re.match(r"\s*#\s*(if|ifdef|ifndef|elif)\b", line) and
+                      line.split()[-1] != guard]
+        if len(found) * 1000 > CONDITIONS * max(total, 1000):
+            self.error(*found[-1], f"{len(found)} #if in {total} lines of hv, more than "
+                       f"{CONDITIONS} in 1000")
+
+    def check_headers(self):
+        """Each header compiles alone."""
+        for folder, command in COMPILERS:
+            headers = [n for n in self.files if n.startswith(folder) and n.endswith(".h") and
+                       n not in LISTS]
+            if not headers:
+                continue
+            done = subprocess.run([*command, "-std=c11", "-fsyntax-only", "-x", "c", *headers],
+                                  cwd=self.root, capture_output=True, text=True, check=False)
+            wrong = re.findall(r"^([^:\s]+):(\d+):\d+: (?:fatal )?(error: .*)$", done.stderr,
+                               re.MULTILINE)
+            for name, number, what in wrong:
+                self.error(name, number, f"does not compile alone: {what}")
+            if done.returncode != 0 and not wrong:
+                self.error(headers[0], 1, f"headers don't compile: {done.stderr.strip()[-200:]}")
 
     def check_asm(self, name, lines):
         """Inline assembly stays in its files."""
@@ -159,9 +246,13 @@ class Tree:
                 self.error(name, number, f"{target or name} has no heading #{anchor}")
 
 
+def is_makefile(name):
+    return name == "Makefile" or name.endswith(".mk")
+
+
 def is_code(name, lines):
     """Programs: by their ending, or by their first line."""
-    return name == "Makefile" or name.endswith(CODE) or bool(lines and lines[0][:2] == "#!")
+    return is_makefile(name) or name.endswith(CODE) or bool(lines and lines[0][:2] == "#!")
 
 
 def anchors(text):
@@ -185,6 +276,13 @@ WRONG = {
     "hv/up.c": (HEAD + '#include "gic.h"\n', "hv/ may not include gic.h"),
     "hv/libc.c": (HEAD + "#include <stdio.h>\n", "hv/ may not include stdio.h"),
     "arch/port.c": (HEAD + '#include "trap.h"\n', "arch/ may not include trap.h"),
+    "hv/arch.h": (HEAD + "#include <stdint.h>\n" +
+                  "".join(f"void arch_a{n}(void);\n" for n in range(33)), "33 calls arch_"),
+    "hv/order.c": (HEAD + '#include "vm.h"\n#include "order.h"\n', "order.h comes first"),
+    "hv/many.c": (HEAD + "#ifdef A\n#if B\n#elif C\n#endif\n#endif\n", "more than 2 in 1000"),
+    "hv/alone.h": (HEAD + "extern size_t x;\n", "does not compile alone"),
+    "tools/a/alone.h": (HEAD + "extern FILE *x;\n", "does not compile alone"),
+    "tools/a/a.c": (HEAD + '#include "vm.h"\n', "tools/ may not include vm.h"),
     "include/kizami/a.h": (HEAD + '#include "vm.h"\n', "include/ may not include vm.h"),
     "arch/asm.c": (HEAD + 'void f(void)\n{\n\t__asm__ volatile("nop");\n}\n', "inline assembly"),
     "Makefile": ("# SPDX-License-Identifier: Apache-2.0\n" + "\n" * 250, "more than 250"),
@@ -196,6 +294,9 @@ RIGHT = {
     "arch/arm64/trap.h": HEAD,
     "arch/arm64/sysreg.h": HEAD + 'static inline void f(void)\n{\n\t__asm__ ("nop");\n}\n',
     "arch/arm64/ok.c": HEAD + '#include "trap.h"\n#include "gic.h"\n#include <kizami/blob.h>\n',
+    "hv/order.h": HEAD,
+    "tools/a/b.h": HEAD + "#include <stdio.h>\nextern FILE *x;\n",
+    "tools/a/b.c": HEAD + '#include "b.h"\n#include <libfdt.h>\n#include "blob.h"\n',
     "hv/vm.h": HEAD + "#ifndef HV_VM_H\n#define HV_VM_H\n#include <stdint.h>\n#endif\n",
     "hv/ok.c": HEAD + '#include "vm.h"\nint f(void)\n{\n' + "\n" * 57 + "}\n",
     "docs/c.md": "# Who may, and when?\n[x](#who-may-and-when) [y](../hv/vm.h) `[z](no)`\n",

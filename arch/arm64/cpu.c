@@ -14,7 +14,7 @@
 
 extern char _percpu[];
 
-_Static_assert(sizeof(struct percpu) + 1024 <= PANIC_STACK, "room for a panic's stack");
+_Static_assert(sizeof(struct percpu) + PANIC_ROOM <= PANIC_STACK, "room for a panic's stack");
 /* SP_EL2 points at one while its guest runs: SCTLR_EL2.SA wants 16 (DDI 0487 D1.3.10). */
 _Static_assert(_Alignof(struct vcpu) % 16 == 0, "vectors.S");
 _Static_assert(PERCPU_COUNT == KZ_CPUS_MAX, "layout.h");

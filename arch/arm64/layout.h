@@ -26,5 +26,6 @@
 #define PERCPU_DATA	0x3000		/* offset of the data page; the stack grows down from it */
 #define PERCPU_COUNT	8
 #define PANIC_STACK	0x1000		/* offset of the end of the data page from its start */
+#define PANIC_ROOM	1024		/* bytes that it has at least */
 
 #endif

@@ -48,6 +48,7 @@ uint64_t boot_map(uint64_t image)
 	ok &= map_part(&t, image, _data, _percpu, S1_DATA);
 	ok &= map_part(&t, image, _percpu_end, own_end, S1_DATA);
 	ok &= pt_map(&t, image, image, PAGE_SIZE, S1_TEXT) == KZ_OK;
+	/* MISRA D7 */
 	for (const char *core = _percpu; core < _percpu_end; core += PERCPU_SIZE) {
 		ok &= map_part(&t, image, core + PERCPU_GUARD, core + PERCPU_SIZE, S1_DATA);
 	}
@@ -63,8 +64,10 @@ uint64_t boot_map(uint64_t image)
 		dc_ivac((uint64_t)p);
 	}
 	dsb_sy();	/* the invalidations before the walks that mmu_on starts */
-	while (!ok) {
-		wfi();	/* no console yet; pt.h's pool is sized so that this can't be */
+	if (!ok) {
+		for (;;) {	/* no console yet; pt.h's pool is sized so that this can't be */
+			wfi();
+		}
 	}
 	return boot_root;
 }
@@ -145,7 +148,7 @@ enum kz_err mmu_map_machine(const struct kz_cfg *cfg)
 
 void *arch_ptr(pa_t at)
 {
-	return (void *)at.v;	/* mapped where it is */
+	return (void *)at.v;	/* mapped where it is; MISRA D1 */
 }
 
 static inline void zero_line(uint64_t p)
@@ -157,7 +160,7 @@ static inline void zero_line(uint64_t p)
 /* DCZID_EL0.BS is 4 (64 bytes) on every core that we know; others take the slow way. */
 void arch_mem_zero(void *to, uint64_t size)
 {
-	uint64_t p = (uint64_t)to;
+	uint64_t p = (uint64_t)to;		/* MISRA D1 */
 	uint64_t end = p + size;
 
 	if ((read_dczid_el0() & 0x1f) == 4) {

@@ -57,7 +57,8 @@ uint64_t arch_vcpu_save(struct vcpu *v)
 	struct arch_away *r = &v->away;
 	uint64_t virt;
 
-	el1_switch(v, &r->sctlr_el1, &r->sctlr_el1);	/* what comes back is what was there */
+	/* what comes back is what was there */
+	(void)el1_switch(v, &r->sctlr_el1, &r->sctlr_el1);
 	if ((v->cpu->arch.odd & ODD_REGISTERS) != 0) {
 		odd_save(v);
 	}

@@ -137,7 +137,7 @@ static inline void probe_init(void)
 	cpu_isb();
 }
 
-/* One 32-bit load that may fault; true when it did not. */
+/* One 32-bit load that may fault; true when it did not. NOLINTNEXTLINE(readability-non-const-*) */
 static inline bool probe_read32(uintptr_t address, uint32_t *value)
 {
 	const uint64_t before = probe.faults;

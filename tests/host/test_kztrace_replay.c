@@ -316,6 +316,31 @@ static void test_miss(void **state)
 	      "hello 455-460 done\n");
 }
 
+/* A deadline that passes within an exit in which its vCPU changes its state: the account ends. */
+static void test_due_in_exit(void **state)
+{
+	struct bed b;
+
+	(void)state;
+	begin(&b);
+	bed_one(&b, 0, 300, KZ_TRACE_EXIT + KZ_TRACE_KICK, 0, 26, 0);
+	bed_one(&b, 0, 301, KZ_TRACE_RELEASE, BED_HELLO, 0, 1);
+	bed_one(&b, 0, 310, KZ_TRACE_READY, BED_HELLO, 1, 0);
+	bed_one(&b, 0, 370, KZ_TRACE_THROTTLE, BED_HELLO, 0, 0);
+	bed_one(&b, 0, 380, KZ_TRACE_RUN, BED_LINUX0, 0, 0);
+	check(&b, 0,
+	      "100-110 hyp other 0 of - cut\n"
+	      "linux/0 100-110 unknown\n"
+	      "110-300 guest linux/0\n"
+	      "linux/0 110-300 running\n"
+	      "hello 100-310 unknown\n"
+	      "hello 310-370 ready\n"
+	      "300-380 hyp kick 26 of linux/0\n"
+	      "linux/0 300-380 exit\n"
+	      "hello job 0 301-380 trace due 365; own 0 ready 55 throttled 0\n"
+	      "hello 370-380 throttled\n");
+}
+
 /* The state between the last record and the trace's end: known where the ring took records. */
 static void make_tail(struct bed *b, uint64_t index)
 {
@@ -335,6 +360,10 @@ static void test_tail(void **state)
 	/* the last of a chunk: the ring may have been stopped */
 	make_tail(&b, KZ_TRACE_CHUNK_RECORDS - 1);
 	check(&b, 3, "100-900 unknown\nservo 100-900 unknown\n");
+	make_tail(&b, KZ_TRACE_CHUNK_RECORDS - 2);
+	check(&b, 3, "100-900 unknown\nservo 100-900 unknown\n");
+	make_tail(&b, KZ_TRACE_CHUNK_RECORDS - 3);
+	check(&b, 3, "100-900 guest servo\nservo 100-900 running\n");
 	/* what the file has lost can have been of this core */
 	make_tail(&b, 7);
 	bed_part(&b, 1, 2);
@@ -435,6 +464,39 @@ static void test_off(void **state)
 	      "hello 100-330 unknown\n");
 }
 
+/* A vCPU that has its core for itself sleeps on it without more ado; it goes on without a WAKE. */
+static void test_standby(void **state)
+{
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	bed_one(&b, 3, 100, KZ_TRACE_STATE, KZ_TRACE_NOBODY, 1, 0);
+	bed_one(&b, 3, 105, KZ_TRACE_READY, BED_SERVO, 2, 0);
+	bed_one(&b, 3, 110, KZ_TRACE_RUN, BED_SERVO, 0, 0);
+	bed_one(&b, 3, 200, KZ_TRACE_EXIT + KZ_TRACE_WFX, 0, 0, 0);
+	bed_one(&b, 3, 210, KZ_TRACE_IDLE, 0, 0, 0);
+	bed_one(&b, 3, 300, KZ_TRACE_RUN, BED_SERVO, 0, 0);
+	bed_one(&b, 3, 301, KZ_TRACE_EXIT + KZ_TRACE_WFX, 0, 0, 0);
+	bed_one(&b, 3, 310, KZ_TRACE_IDLE, 0, 0, 0);
+	check(&b, 3,
+	      "servo 100-105 unknown\n"
+	      "100-110 hyp other 0 of - cut\n"
+	      "servo 105-110 ready\n"
+	      "110-200 guest servo\n"
+	      "servo 110-200 running\n"
+	      "200-210 hyp wfx 0 of servo\n"
+	      "servo turn 0 105-210 block start 110; own 90 ready 5 throttled 0\n"
+	      "servo 200-210 exit\n"
+	      "servo 210-300 blocked\n"
+	      "210-300 sleep\n"
+	      "300-301 guest servo\n"
+	      "servo 300-301 running\n"
+	      "301-310 hyp wfx 0 of servo\n"
+	      "servo turn 1 300-310 block start 300; own 1 ready 0 throttled 0\n"
+	      "servo 301-310 exit\n");
+}
+
 /* Names of calls that no machine of dice makes. */
 static void test_names(void **state)
 {
@@ -457,7 +519,8 @@ int main(void)
 		cmocka_unit_test(test_quick_first), cmocka_unit_test(test_implied),
 		cmocka_unit_test(test_miss),	  cmocka_unit_test(test_tail),
 		cmocka_unit_test(test_back),	  cmocka_unit_test(test_senseless),
-		cmocka_unit_test(test_off),	  cmocka_unit_test(test_names),
+		cmocka_unit_test(test_off),	  cmocka_unit_test(test_standby),
+		cmocka_unit_test(test_due_in_exit), cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests_name("kztrace_replay", tests, NULL, NULL);

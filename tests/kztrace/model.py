@@ -342,7 +342,7 @@ class Core:
     def finish(self, end):
         """The trace ends. A ring that ends with a chunk may have been stopped."""
         last = self.t
-        goes_on = self.ring.next % CHUNK != 0
+        goes_on = self.ring.next % CHUNK not in (0, CHUNK - 1)
         if goes_on:
             self.t = end
         self.become("unknown")

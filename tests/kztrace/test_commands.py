@@ -111,6 +111,8 @@ def test_stopped(trace):
     path = trace(VMS, 1, [ktfile.pack_part(0, 2046, [IDLE, RUN])])
     assert "core 0: its ring may have stopped at 2 ns" in run("report", path).stdout
     path = trace(VMS, 1, [ktfile.pack_part(0, 2045, [IDLE, RUN])])
+    assert "core 0: its ring may have stopped at 2 ns" in run("report", path).stdout
+    path = trace(VMS, 1, [ktfile.pack_part(0, 2044, [IDLE, RUN])])
     assert "may have stopped" not in run("report", path).stdout
 
 

@@ -208,6 +208,18 @@ def test_time_goes_back(tmp_path):
     assert len(read_back(tmp_path / "out")[0][0]) == 100
 
 
+def test_centuries(tmp_path):
+    """Times that readers refuse are left out, and told."""
+    trace = views.Trace([views.Vm("a", (0,))], 1)
+    trace.add(0, 2**62 - 1, views.RUN, 0)
+    trace.add(0, 2**62, views.IDLE)
+    (tmp_path / "t.kzt").write_bytes(trace.pack())
+    done = kztrace("ctf", tmp_path / "t.kzt", tmp_path / "out")
+    assert done.returncode == 1
+    assert "a time of centuries; 1 record without sense" in done.stderr
+    assert [e[1] for e in read_back(tmp_path / "out")[0][0]] == ["run"]
+
+
 def test_lost(tmp_path):
     """Lost records are the streams' discarded events, between the right times."""
     trace = anything(11, 3000)

@@ -295,12 +295,14 @@ def test_one_record(tmp_path):
 
 
 def test_output_fails(tmp_path):
-    """Half way through: a message, and nothing of it is left."""
+    """Half way through: a message, and what was there before is there."""
+    (tmp_path / "t.json").write_text("was here")
     (tmp_path / "t.kzt").write_bytes(MACHINE[0].pack())
     done = kztrace("json", "t.kzt", "-o", "t.json", cwd=tmp_path, preexec_fn=views.small_files)
     assert done.returncode == 1
     assert ": File too large" in done.stderr
-    assert [p.name for p in tmp_path.iterdir()] == ["t.kzt"]
+    assert (tmp_path / "t.json").read_text() == "was here"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.json", "t.kzt"]
 
 
 def test_truncated(tmp_path):

@@ -158,9 +158,10 @@ def test_misses(checked):
     assert len(jobs) > 5
     found = [(a.strip(), b.strip()) for a, b in zip(lines[2::2], lines[3::2])]
     expected = [miss_text(checked, job) for job in jobs]
-    for (first, second), (when, head, late, parts) in zip(found, expected):
+    for (first, second), (when, head, late, parts, because) in zip(found, expected):
         assert first.startswith(when + "  " + head), (first, when, head)
         assert late in first
+        assert second.startswith(f"because {because}"), second
         listed = second.split("the core had:")[1].split(", ")
         assert sorted(part.strip() for part in listed) == sorted(parts)
         sizes = [float(part.split()[-2]) for part in listed]
@@ -187,7 +188,25 @@ def miss_text(checked, job):
     begun = "released" if job.released else "ready"
     return (checked.when(job.missed), f"{job.v.name}: job ",
             f"{begun} at {checked.when(job.release)}, due at {checked.when(job.due)}; {how}; "
-            f"budget left {checked.text(job.left)}", parts)
+            f"budget left {checked.text(job.left)}", parts, because(checked, job, shares))
+
+
+def because(checked, job, shares):
+    """What took most of the time."""
+    until = min(job.due, job.end)
+    no_budget = sum(max(min(to, until) - max(at, job.release), 0)
+                    for at, to, state in job.v.spans if state == "throttled")
+    own = shares.get(("guest", job.v.vm), 0)
+    others = sum(ticks for (what, _), ticks in shares.items() if what == "guest") - own
+    hyp = sum(ticks for (what, _), ticks in shares.items() if what == "hyp")
+    if no_budget >= own and 2 * no_budget >= until - job.release:
+        text, ticks = "it had no budget", no_budget
+    elif own >= max(others, hyp):
+        text, ticks = "it had the core", own
+    else:
+        text, ticks = ("the hypervisor" if hyp > others else "others") + " had the core", max(
+            others, hyp)
+    return f"{text} for {checked.text(ticks)} ({percent(ticks, until - job.release)})"
 
 
 def test_exits(checked):

@@ -10,11 +10,11 @@
 #define MAP_SPANS_MAX (3 * KZ_RAMS_MAX + 2 * KZ_VMS_MAX + 6)
 
 /* Owners of RAM that are no VM. */
-#define MAP_FREE   -1
-#define MAP_KIZAMI -2
-#define MAP_TRACE  -3
-#define MAP_LOADER -4
-#define MAP_KEPT   -5
+#define MAP_FREE   (-1)
+#define MAP_KIZAMI (-2)
+#define MAP_TRACE  (-3)
+#define MAP_LOADER (-4)
+#define MAP_KEPT   (-5)
 
 struct map_span {
 	uint64_t base, size;

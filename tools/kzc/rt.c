@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "rt.h"
+
 #include "rt_demand.h"
 
 static bool fits(const struct rt_set *s)

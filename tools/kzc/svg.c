@@ -234,6 +234,9 @@ static void put_memory(struct sys *s, FILE *out, int body)
 	int top = body_y(s);
 	int y = top + full;
 
+	if (natural <= 0) {
+		return;
+	}
 	put_text(out, MARGIN, top - 18, "section", "Memory");
 	put_text(out, MARGIN + 84, top - 18, "dim", "physical addresses, not to scale");
 	for (unsigned i = 0; i < count; i++) {

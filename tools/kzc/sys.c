@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sys.h"
+
 #include "admit.h"
 #include "cores.h"
 

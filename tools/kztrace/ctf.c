@@ -4,11 +4,12 @@
  * a directory with the metadata, a text (ctf_meta.c), and a stream of packets for each core.
  * All integers are little-endian and lie at the next byte.
  */
+#include "ctf.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
-#include "ctf.h"
 #include "out.h"
 
 #define PACKET_SIZE 0x10000u
@@ -21,6 +22,9 @@
  * records wait, and the earliest one is next.
  */
 #define WAITING 32u
+
+/* In ns: babeltrace2 refuses what is a little above. */
+#define TIME_MAX (INT64_MAX / 2)
 
 struct stream {
 	uint32_t core;
@@ -189,6 +193,10 @@ static void put_event(struct ctf *ctf, struct stream *s, const struct trace_item
 	}
 	if (rec->time < s->last) {
 		trace_bad(&ctf->trace, item, "time goes back");
+		return;
+	}
+	if (trace_ns(&ctf->trace, rec->time) > TIME_MAX) {
+		trace_bad(&ctf->trace, item, "a time of centuries");
 		return;
 	}
 	if (s->size + EVENT_MAX > PACKET_SIZE) {

@@ -204,27 +204,46 @@ static bool check_part(struct trace *t, uint64_t at, const struct kz_trace_part 
 	return true;
 }
 
-/* A part's records, of which `count` are there; false: a message was printed. */
-static bool take_part(struct trace *t, uint64_t at, const struct kz_trace_part *p, uint32_t count)
+/* A part's records, of which `count` are there. */
+static void take_part(struct trace *t, uint64_t at, const struct kz_trace_part *p, uint32_t count)
 {
 	struct trace_core *c = &t->core[p->core];
-	struct kz_trace_record first, last;
 
-	if (!read_at(t, at + sizeof(*p), &first, sizeof(first)) ||
-	    !read_at(t, at + sizeof(*p) + (count - 1) * sizeof(last), &last, sizeof(last))) {
-		return false;
-	}
 	if (c->records == 0) {
 		c->first_index = p->index;
-		c->first_time = first.time;
+		c->first_at = at + sizeof(*p);
 	} else {
 		c->lost += p->index - c->next_index;
 	}
-	c->last_time = last.time;
+	c->last_at = at + sizeof(*p) + (count - 1) * sizeof(struct kz_trace_record);
 	c->next_index = p->index + count;
 	c->records += count;
 	t->records += count;
 	index_part(t, at, p->core);
+}
+
+/* The times of the cores' first and last records. */
+static bool read_times(struct trace *t)
+{
+	struct kz_trace_record first, last;
+	bool any = false;
+
+	for (unsigned i = 0; i < t->core_count; i++) {
+		struct trace_core *c = &t->core[i];
+
+		if (c->records == 0) {
+			continue;
+		}
+		if (!read_at(t, c->first_at, &first, sizeof(first)) ||
+		    !read_at(t, c->last_at, &last, sizeof(last))) {
+			return false;
+		}
+		c->first_time = first.time;
+		c->last_time = last.time;
+		t->begin = (!any || (first.time < t->begin)) ? first.time : t->begin;
+		t->end = (!any || (last.time > t->end)) ? last.time : t->end;
+		any = true;
+	}
 	return true;
 }
 
@@ -247,11 +266,12 @@ static bool index_parts(struct trace *t)
 		there = (t->size - at - sizeof(p)) / sizeof(struct kz_trace_record);
 		if (there < p.count) {
 			t->truncated = at + sizeof(p) + there * sizeof(struct kz_trace_record);
-			return (there == 0) || take_part(t, at, &p, (uint32_t)there);
+			if (there > 0) {
+				take_part(t, at, &p, (uint32_t)there);
+			}
+			return true;
 		}
-		if (!take_part(t, at, &p, p.count)) {
-			return false;
-		}
+		take_part(t, at, &p, p.count);
 		at += sizeof(p) + p.count * sizeof(struct kz_trace_record);
 	}
 	return true;
@@ -306,13 +326,11 @@ static bool open_file(struct trace *t)
 	if (t->records == 0) {
 		return wrong(t, "at %#" PRIx64 ": there is no record", t->parts);
 	}
-	return true;
+	return read_times(t);
 }
 
 bool trace_open(struct trace *t, const char *path)
 {
-	bool first = true;
-
 	memset(t, 0, sizeof(*t));
 	t->path = path;
 	t->fd = -1;
@@ -320,15 +338,6 @@ bool trace_open(struct trace *t, const char *path)
 	if (!open_file(t)) {
 		release(t);
 		return false;
-	}
-	for (unsigned i = 0; i < t->core_count; i++) {
-		const struct trace_core *c = &t->core[i];
-
-		if (c->records > 0) {
-			t->begin = (first || (c->first_time < t->begin)) ? c->first_time : t->begin;
-			t->end = (first || (c->last_time > t->end)) ? c->last_time : t->end;
-			first = false;
-		}
 	}
 	trace_rewind(t);
 	return true;

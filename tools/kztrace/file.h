@@ -36,6 +36,7 @@ struct trace_core {
 	uint64_t next_index;  /* behind the last one in the file */
 	uint64_t first_time, last_time;
 	uint64_t lost; /* in the middle */
+	uint64_t first_at, last_at; /* the offsets of these two */
 	/* the merge */
 	struct trace_item item; /* the core's next one, if it has one */
 	bool has_item;
@@ -96,6 +97,15 @@ void trace_bad(struct trace *t, const struct trace_item *item, const char *reaso
  * Returns EXIT_SUCCESS or EXIT_WRONG: the exit code of a command whose output is complete.
  */
 int trace_close(struct trace *t);
+
+/*
+ * trace_may_stop - may the core's ring have stopped behind its last record in the file? One
+ * that is stopped is so at the end of a chunk: its last place is written again and again.
+ */
+static inline bool trace_may_stop(const struct trace_core *c)
+{
+	return ((c->next_index + 1) % KZ_TRACE_CHUNK_RECORDS) <= 1;
+}
 
 /* ---- vCPUs, as KZ_TRACE_VCPU(vm, vcpu) ---- */
 

@@ -107,7 +107,7 @@ void pieces_span(struct pieces *p, unsigned row, enum piece_kind kind, uint64_t 
 	if (to <= from) {
 		return;
 	}
-	if ((last != NULL) && (last->to == from) && (last->covered == from - last->from)) {
+	if ((last != NULL) && (last->covered == from - last->from)) { /* it goes on */
 		last->to = to;
 		last->covered += to - from;
 		return;

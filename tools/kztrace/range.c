@@ -6,6 +6,9 @@
 
 #include "when.h"
 
+/* Times that are only there in damaged files; below it nothing wraps. */
+#define NS_MAX (UINT64_MAX / 4)
+
 bool range_option(struct range *r, const char *command, int option, const char *text)
 {
 	if (!when_parse(text, (option == 'f') ? &r->from_ns : &r->to_ns)) {
@@ -35,5 +38,10 @@ int range_ticks(const struct range *r, const char *command, const struct trace *
 	}
 	*from = t->begin + first;
 	*to = t->begin + ((last > length) ? length : last);
+	if (trace_ns(t, *to - t->begin) > NS_MAX) {
+		fprintf(stderr, "kztrace: %s: %s says that centuries pass; --to takes a part\n",
+			command, t->path);
+		return EXIT_WRONG;
+	}
 	return EXIT_SUCCESS;
 }

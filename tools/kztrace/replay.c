@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state machine: what each record changes. Jobs are in replay_job.c. */
+#include "replay.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,8 +151,10 @@ static void vcpu_ready(struct replay *r, struct rvcpu *v, uint64_t at, bool inte
 /* v is about to execute: if it waited, it is ready since the exit before that, as trace.h says. */
 static void vcpu_imply(struct replay *r, struct rvcpu *v, uint64_t at)
 {
+	bool hyp = (v->core->what == REPLAY_HYP); /* else nobody says when an interrupt came */
+
 	if ((v->state != REPLAY_V_UNKNOWN) && !vcpu_has_core(v)) {
-		vcpu_ready(r, v, (v->core->what == REPLAY_HYP) ? v->core->since : at, true);
+		vcpu_ready(r, v, hyp ? v->core->since : at, hyp);
 	}
 }
 
@@ -172,12 +176,22 @@ static void vcpu_run(struct replay *r, struct rvcpu *v, uint64_t at)
 }
 
 /* Who had the core, beside `but`, has it no more. */
-static void core_taken(struct replay *r, struct rcore *c, uint64_t at, const struct rvcpu *but,
-		       enum replay_state state)
+static void core_taken(struct replay *r, struct rcore *c, uint64_t at, const struct rvcpu *but)
 {
 	for (unsigned i = 0; i < c->count; i++) {
 		if ((c->on[i] != but) && vcpu_has_core(c->on[i])) {
-			vcpu_set(r, c->on[i], at, state);
+			vcpu_set(r, c->on[i], at, REPLAY_V_READY);
+		}
+	}
+}
+
+/* The core sleeps: who had it waits, as one does that has its core for itself. */
+static void core_sleeps(struct replay *r, struct rcore *c, uint64_t at)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		if (vcpu_has_core(c->on[i])) {
+			job_end(r, c->on[i], at, REPLAY_END_BLOCK);
+			vcpu_set(r, c->on[i], at, REPLAY_V_BLOCKED);
 		}
 	}
 }
@@ -217,7 +231,7 @@ static const char *on_run(struct replay *r, struct rcore *c, const struct kz_tra
 	}
 	vcpu_imply(r, v, rec->time);
 	core_guest(r, c, rec->time, v->id, false);
-	core_taken(r, c, c->since, v, REPLAY_V_READY);
+	core_taken(r, c, c->since, v);
 	vcpu_run(r, v, c->since);
 	return NULL;
 }
@@ -310,7 +324,7 @@ static const char *on_core(struct replay *r, struct rcore *c, const struct kz_tr
 		return on_run(r, c, rec);
 	case KZ_TRACE_IDLE:
 		core_plain(r, c, rec->time, REPLAY_SLEEP, false);
-		core_taken(r, c, c->since, NULL, REPLAY_V_UNKNOWN);
+		core_sleeps(r, c, c->since);
 		return NULL;
 	case KZ_TRACE_WAKE:
 		core_hyp(r, c, rec->time, KZ_TRACE_NOBODY, REPLAY_WAKE, rec->arg);
@@ -489,16 +503,12 @@ static void begin(struct replay *r)
 	}
 }
 
-/*
- * Was the core's ring taking records until the end of the trace? A ring that was
- * stopped, was so at the end of a chunk. Of a file whose end is missing nobody knows.
- */
+/* Was the core's ring taking records until the end of the trace? */
 static bool core_goes_on(const struct replay *r, const struct rcore *c)
 {
 	const struct trace_core *tc = &r->t->core[c->id];
 
-	return (tc->records > 0) && !c->ended && (r->t->truncated == 0) &&
-	       ((tc->next_index % KZ_TRACE_CHUNK_RECORDS) != 0);
+	return (tc->records > 0) && !c->ended && (r->t->truncated == 0) && !trace_may_stop(tc);
 }
 
 static void finish(struct replay *r)

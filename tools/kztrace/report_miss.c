@@ -57,22 +57,28 @@ static unsigned who_list(const struct report *r, const struct replay_job *j, str
 	return count;
 }
 
-/* The largest part of what it did not execute, or that it executed. */
+/* What took most of the time: its budget's end, others, the hypervisor, or it itself. */
 static const char *verdict(const struct report *r, const struct replay_job *j, uint64_t all)
 {
 	uint64_t own = j->who.guest[TRACE_VM(j->vcpu)];
-	uint64_t own_exits = j->who.hyp[TRACE_VM(j->vcpu)];
+	uint64_t others = 0, hyp = j->who.hyp[KZ_VMS_MAX];
 	static char text[96];
 
-	if ((own + own_exits >= j->ready) && (own + own_exits >= j->throttled)) {
-		return "it had the core, and needs more";
+	for (unsigned m = 0; m < KZ_VMS_MAX; m++) {
+		others += (m == TRACE_VM(j->vcpu)) ? 0 : j->who.guest[m];
+		hyp += j->who.hyp[m];
 	}
-	if (j->throttled >= j->ready) {
+	if ((j->throttled >= own) && (2 * j->throttled >= all)) {
 		snprintf(text, sizeof(text), "it had no budget for %s (%s)", ticks(r, j->throttled),
 			 report_percent(j->throttled, all));
+	} else if ((own >= others) && (own >= hyp)) {
+		snprintf(text, sizeof(text), "it had the core for %s (%s), and needs more",
+			 ticks(r, own), report_percent(own, all));
 	} else {
-		snprintf(text, sizeof(text), "it waited for the core for %s (%s)",
-			 ticks(r, j->ready), report_percent(j->ready, all));
+		snprintf(text, sizeof(text), "%s had the core for %s (%s)",
+			 (hyp > others) ? "the hypervisor" : "others",
+			 ticks(r, (hyp > others) ? hyp : others),
+			 report_percent((hyp > others) ? hyp : others, all));
 	}
 	return text;
 }

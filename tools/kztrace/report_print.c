@@ -90,8 +90,7 @@ static void print_stopped(const struct report *r, FILE *out)
 
 		if (c->records == 0) {
 			fprintf(out, "  core %u: no record\n", i);
-		} else if (((c->next_index % KZ_TRACE_CHUNK_RECORDS) == 0) &&
-			   (r->t->truncated == 0)) {
+		} else if (trace_may_stop(c) && (r->t->truncated == 0)) {
 			fprintf(out, "  core %u: its ring may have stopped at %s, at a chunk's "
 				"end: unknown from there on\n", i, when(r, c->last_time));
 		}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blob.h"
 #include "commands.h"
 #include "out.h"
 #include "range.h"
@@ -154,8 +155,13 @@ static bool read_all(struct timeline *tl)
 		.job = on_job,
 		.event = on_event,
 	};
+	unsigned rows = tl->trace->core_count;
 
-	pieces_init(&tl->pieces, TL_PIECES);
+	for (unsigned v = 0; v < tl->trace->cfg->vm_count; v++) {
+		rows += blob_vm(tl->trace->cfg, v)->vcpu_count;
+	}
+	pieces_init(&tl->pieces,
+		    (rows * TL_PIECES < TL_PIECES_MAX) ? rows * TL_PIECES : TL_PIECES_MAX);
 	pieces_init(&tl->misses, TL_MISSES);
 	tl->misses.keep_arg = true;
 	tl->job = malloc(2 * TL_MISSES * sizeof(*tl->job));

@@ -11,9 +11,13 @@
 #define TL_WIDTH_MIN 640
 #define TL_WIDTH_MAX 4000
 
-/* Pieces in all; and misses, which keep their reasons. Both bound the picture's size. */
-#define TL_PIECES 40000u
-#define TL_MISSES 2000u
+/*
+ * Pieces, for each row and in all, so that cells are narrower than a pixel in all but strange
+ * cases; and misses, which keep their reasons. They bound the picture's size.
+ */
+#define TL_PIECES     12000u
+#define TL_PIECES_MAX 120000u
+#define TL_MISSES     2000u
 
 /* Of rows, in pixels from their top. */
 #define TL_CORE_H    28	/* row of a core */
@@ -28,8 +32,8 @@
 #define TL_WAIT_H    4
 #define TL_INJECT_Y  32	/* interrupts that the hypervisor makes */
 #define TL_INJECT_H  4
-#define TL_MARKS_Y   1	/* arrows: from here to the end of the wait lane */
-#define TL_ARROWS_H  30
+#define TL_MARKS_Y   1	/* arrows: from above the lanes to below them */
+#define TL_ARROWS_H  37
 
 /* A column with anything in it is not lower than this. */
 #define TL_LEAST      2

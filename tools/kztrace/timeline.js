@@ -133,8 +133,7 @@
 
 	function arrow(x, y, up) {
 		const end = y + data.arrow, tip = up ? y : end, back = up ? y + 6 : end - 6;
-		return `<path class="halo" d="M${num(x)} ${y + 7}L${num(x)} ${end - 7}"/>` +
-			`<path class="arrow" d="M${num(x)} ${y}L${num(x)} ${end}M${num(x)} ${tip}` +
+		return `<path class="arrow" d="M${num(x)} ${y}L${num(x)} ${end}M${num(x)} ${tip}` +
 			`L${num(x - 3)} ${back}L${num(x + 3)} ${back}z"/>`;
 	}
 
@@ -145,8 +144,8 @@
 		let shape;
 		if (kind === IRQ) {
 			const lane = data.ticks[row.vcpu ? 1 : 0];
-			shape = bar("tick", g.x - 0.5, g.count === 1 ? g.x + 0.5 : end, row.y + lane.y,
-				lane.h);
+			shape = bar(g.count === 1 ? "tick" : "several", g.x - 0.5,
+				g.count === 1 ? g.x + 0.5 : end, row.y + lane.y, lane.h);
 		} else if (kind === MISS) {
 			const [a, b] = [num(g.x - 4), num(g.x + 4)];
 			const d = `M${a} ${y}L${b} ${y + 8}M${a} ${y + 8}L${b} ${y}`;
@@ -155,8 +154,8 @@
 		} else if (g.count === 1) {
 			shape = arrow(g.x, y, kind === RELEASE);
 		} else {
-			shape = bar("arrow", g.x - 1, end + 1,
-				kind === RELEASE ? y + 1 : y + data.arrow - 3, 2);
+			shape = bar("several", g.x - 1, end + 1,
+				kind === RELEASE ? y + 1 : y + data.arrow - 1, 2);
 		}
 		return `<g>${say(row, kind, g)}${shape}</g>`;
 	}
@@ -201,7 +200,8 @@
 			power *= i % 3 === 2 ? 10 : 1;
 		}
 		let all = "";
-		for (let i = Math.ceil(start / step); i * step <= start + range; i++) {
+		// A hair wider: the ends of what is in view are sums of fractions.
+		for (let i = Math.ceil(start / step - 1e-6); i * step <= start + range + step * 1e-6; i++) {
 			const x = data.x + (i * step - start) / range * data.w;
 			all += `<path class="grid" d="M${num(x)} ${data.top}V${data.bottom}"/>` +
 				text(x, data.top - 6, "axis", label(i * step)) +
@@ -252,16 +252,17 @@
 	function tell(event) {
 		const p = where(event);
 		const row = data.rows.find((r) => p.y >= r.y && p.y < r.y + r.h);
-		let words = row && p.inside ? `${at(p.t)}: ${row.name}` : help;
+		let words = row && p.inside ? `${at(p.t)}: ${row.name}` : help, found = false;
 		for (const kind of row && p.inside ? [HV, RUN, WAIT, THROTTLED, LOST] : []) {
 			const list = row.lists[kind] || [], s = list[first(list, p.t)];
 			if (s && s.from <= p.t) {
 				const merged = s.covered < s.to - s.from;
+				found = true;
 				words += `, ${doing[kind]} ${merged ? time(s.covered) + " of " : ""}` +
 					`${time(s.to - s.from)}, from ${at(s.from)} to ${at(s.to)}`;
 			}
 		}
-		hint(words);
+		hint(words + (row && row.vcpu && p.inside && !found ? ", waits for work or is off" : ""));
 	}
 
 	let drag = null;

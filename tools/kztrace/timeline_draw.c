@@ -16,11 +16,11 @@
 #define LABEL_GAP 36 /* between two labels of the axis, at least */
 
 /*
- * One for each VM that there can be. Adjacent ones, and all from the hypervisor's and from red,
- * keep apart with each kind of colour blindness too; black arrows are seen on each.
+ * One for each VM that there can be. They keep apart from each other, from the hypervisor's and
+ * from red with each kind of colour blindness too; the lightest come last.
  */
 static const char *const colours[KZ_VMS_MAX] = {
-	"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#a0e080", "#8a4fe0",
+	"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#8a4fe0", "#a0e080", "#f0e442",
 };
 
 static const char style[] =
@@ -41,6 +41,7 @@ static const char style[] =
 	".arrow { stroke: #11151c; stroke-width: 1.2; fill: #11151c }\n"
 	".halo { stroke: #ffffff; stroke-opacity: .75; stroke-width: 3.4; fill: none }\n"
 	".tick { fill: #566070 }\n"
+	".several { fill: #8a94a2 }\n"
 	".miss { stroke: #d00000; stroke-width: 2.2; fill: #d00000 }\n"
 	"</style>\n"
 	"<defs>\n"
@@ -237,8 +238,8 @@ static void put_row(const struct timeline *tl, FILE *out, const struct tl_row *r
 		svg_text(out, MARGIN + 20, row->y + TL_LANE_Y + 20, "dim",
 			 describe(blob_vm(cfg, TRACE_VM(row->vcpu))));
 	}
-	put_spans(tl, out, row);
 	tl_put_marks(tl, out, row);
+	put_spans(tl, out, row);
 	put_share(tl, out, row);
 }
 
@@ -289,7 +290,9 @@ static void put_axis(const struct timeline *tl, FILE *out, unsigned top, unsigne
 	char text[WHEN_MAX + 8];
 
 	fputs("<g id=\"axis\">\n", out);
-	for (uint64_t at = (from + step - 1) / step * step; at <= to; at += step) {
+	/* Counted: the last one plus a step may be beyond what 64 bits hold. */
+	for (uint64_t i = from / step + ((from % step != 0) ? 1 : 0); i <= to / step; i++) {
+		uint64_t at = i * step;
 		double x = tl->plot_x + (double)(at - from) / range * tl->plot_w;
 
 		fputs("<path class=\"grid\" d=\"M", out);
@@ -367,9 +370,15 @@ static void put_title(const struct timeline *tl, FILE *out)
 	svg_text(out, MARGIN, 49, "dim", text);
 }
 
+/* Are spans merged that would be apart by a pixel or more? */
+static bool is_coarse(const struct timeline *tl)
+{
+	return (tl->to - tl->from) / tl->plot_w < tl->pieces.cell;
+}
+
 static void put_notes(const struct timeline *tl, FILE *out, unsigned y)
 {
-	char text[256];
+	char text[256], time[WHEN_MAX];
 
 	svg_text(out, MARGIN, y, "dim",
 		 "Spans narrower than a pixel are added up: a column's height is their share of "
@@ -379,6 +388,13 @@ static void put_notes(const struct timeline *tl, FILE *out, unsigned y)
 	if (tl->lost != 0) {
 		snprintf(text, sizeof(text), "%" PRIu64 " records of this range were lost.",
 			 tl->lost);
+		svg_text(out, MARGIN, y + 32, "dim", text);
+		y += 16;
+	}
+	if (is_coarse(tl)) {
+		snprintf(text, sizeof(text),
+			 "There are so many spans that those within %s are one.",
+			 when_exact(time, trace_ns(tl->trace, tl->pieces.cell)));
 		svg_text(out, MARGIN, y + 32, "dim", text);
 		y += 16;
 	}
@@ -425,7 +441,8 @@ void tl_draw(struct timeline *tl, FILE *out)
 	}
 	tl->top = top;
 	tl->bottom = bottom;
-	height = bottom + 80 + ((tl->lost != 0) ? 16 : 0); /* notes, a line of the script's */
+	height = bottom + 80 + ((tl->lost != 0) ? 16 : 0) +
+		 (is_coarse(tl) ? 16 : 0); /* notes, a line of the script's */
 	fprintf(out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
 		"viewBox=\"0 0 %u %u\">\n",

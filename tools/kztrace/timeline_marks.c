@@ -81,18 +81,14 @@ static void put_point(FILE *out, char command, double x, double y)
 	svg_number(out, y);
 }
 
-/* A shaft as high as the row; the head is above or below. */
+/* A shaft as high as the row, behind its bars; the head is above or below them. */
 static void put_arrow(FILE *out, double x, double y, bool up)
 {
 	double end = y + TL_ARROWS_H;
 	double tip = up ? y : end;
 	double back = up ? y + 6 : end - 6;
 
-	/* Not at the heads: there may be the other kind's. */
-	fputs("<path class=\"halo\" d=\"", out);
-	put_point(out, 'M', x, y + 7);
-	put_point(out, 'L', x, end - 7);
-	fputs("\"/><path class=\"arrow\" d=\"", out);
+	fputs("<path class=\"arrow\" d=\"", out);
 	put_point(out, 'M', x, y);
 	put_point(out, 'L', x, end);
 	put_point(out, 'M', x, tip);
@@ -132,7 +128,8 @@ static void put_group(const struct timeline *tl, FILE *out, const struct tl_row 
 	if (kind == PIECE_IRQ) {
 		bool core = row->vcpu < 0;
 
-		put_bar(out, "tick", g->x - 0.5, (g->count == 1) ? g->x + 0.5 : end,
+		put_bar(out, (g->count == 1) ? "tick" : "several", g->x - 0.5,
+			(g->count == 1) ? g->x + 0.5 : end,
 			row->y + (core ? TL_IRQ_Y : TL_INJECT_Y), core ? TL_IRQ_H : TL_INJECT_H);
 	} else if (kind == PIECE_MISS) {
 		put_cross(out, g->x, y + 4);
@@ -142,8 +139,8 @@ static void put_group(const struct timeline *tl, FILE *out, const struct tl_row 
 	} else if (g->count == 1) {
 		put_arrow(out, g->x, y, kind == PIECE_RELEASE);
 	} else {
-		put_bar(out, "arrow", g->x - 1, end + 1,
-			(kind == PIECE_RELEASE) ? y + 1 : y + TL_ARROWS_H - 3, 2);
+		put_bar(out, "several", g->x - 1, end + 1,
+			(kind == PIECE_RELEASE) ? y + 1 : y + TL_ARROWS_H - 1, 2);
 	}
 	fputs("</g>\n", out);
 }
@@ -203,7 +200,7 @@ static void put_sample(FILE *out, enum sample what, double x, double y)
 		[THROTTLED] = { "fill=\"url(#t0)\"", -12, 14 },
 		[HYP] = { "class=\"hv\"", -11, TL_HV_H },
 		[LOST] = { "class=\"lost\"", -12, 14 },
-		[SEVERAL] = { "class=\"arrow\"", -6, 2 },
+		[SEVERAL] = { "class=\"several\"", -6, 2 },
 	};
 
 	if (bar[what].look != NULL) {

@@ -33,7 +33,7 @@ GIC = ((0x000, 0, "CTLR"), (0x004, 0, "TYPER"), (0x008, 0, "IIDR"), (0x080, 4, "
        (0x6000, 8, "IROUTER"), (0x8000, 0, "?"))
 UART = {0x0: "DR", 0x18: "FR", 0x38: "IMSC", 0x3c: "RIS", 0x44: "ICR"}
 RD = {0x0: "CTLR", 0x4: "IIDR", 0x8: "TYPER", 0xc: "TYPER", 0x14: "WAKER"}
-# The SGIs that bench/guests/paths.c sends.
+# The SGIs that tests/guests/paths.c sends.
 SGIS = {0: "to nobody", 1: "to itself", 2: "to the other vCPU"}
 INTIDS = {0: "call of another core", 1: "call of another core (shared)", 25: "GIC maintenance",
           26: "our timer", 27: "virtual timer", 30: "physical timer", 33: "console's UART"}
