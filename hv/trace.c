@@ -37,7 +37,7 @@ void trace_turn(struct percpu *cpu)
 	word = KZ_TRACE_STATE | TRACE_ARG(state_after(last->type)) |
 	       (cpu->vcpu != NULL ? cpu->vcpu->arch.trace & 0xff00 : KZ_TRACE_NOBODY << 8);
 	at = h->base + (h->turns + 1) % mem->chunks * 2 * KZ_TRACE_CHUNK;
-	next = arch_trace_put(at, last->time, word);
+	next = arch_trace_put(at, arch_count(), word);
 	__atomic_store_n(&h->next, next, __ATOMIC_RELEASE);
 	/* a reader that sees the chunk counted sees where it is */
 	__atomic_store_n(&h->turns, h->turns + 1, __ATOMIC_RELEASE);

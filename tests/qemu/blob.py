@@ -18,7 +18,8 @@ MACHINE_FIELDS = {"board": (0, "16s"), "cpu_count": (16, "I"), "console_cpu": (2
                   "ram_count": (24, "I"), "conduit": (28, "I"), "mpidr0": (32, "Q"),
                   "mpidr1": (40, "Q"), "ram0_pa": (96, "Q"), "ram0_size": (104, "Q"),
                   "gic_version": (224, "I"), "gic_lines": (228, "I"), "gicd_pa": (232, "Q"),
-                  "vtimer_intid": (280, "I"), "ptimer_intid": (284, "I"), "uart": (300, "I"),
+                  "vtimer_intid": (280, "I"), "ptimer_intid": (284, "I"),
+                  "htimer_intid": (288, "I"), "maint_intid": (292, "I"), "uart": (300, "I"),
                   "uart_intid": (304, "I"), "proven": (308, "I"), "uart_pa": (312, "Q"),
                   "reserve_ppm0": (320, "I"), "block_ns": (352, "I"), "trace_chunks": (356, "I"),
                   "trace_pa": (360, "Q"), "trace_mode": (368, "I"), "trace_on_crash": (372, "I")}
