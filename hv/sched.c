@@ -146,7 +146,7 @@ void sched_wake(struct vcpu *v)
 	if (s->state != SCHED_BLOCKED) {
 		return;
 	}
-	/* What it wanted before the next charge is not stolen. Locks may be held: no more than that. */
+	/* What it wanted before the next charge is not stolen. Locks may be held: no more here. */
 	(void)charge_only(c, arch_ticks());
 	s->wanted = c->since;
 	if (!has_server(v)) {

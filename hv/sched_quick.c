@@ -15,9 +15,18 @@ static ALWAYS_INLINE bool is_clear(const struct vcpu *v)
 	return LIKELY(__atomic_load_n(&v->obstacle, __ATOMIC_RELAXED) == 0);
 }
 
-/* v, which waits and has a server, wakes up; false: that is not done here. */
-static ALWAYS_INLINE bool quick_wake_server(struct sched_core *c, struct vcpu *v)
+/* What woke v, while its chunk has room (trace_is_last): else this were no leaf function. */
+static ALWAYS_INLINE void quick_trace(struct percpu *cpu, const struct vcpu *v, uint64_t word)
 {
+	bool full = TRACE_ON && trace_put(cpu, cpu->sched.since, trace_whose(v) + word);
+
+	(void)full;			/* it is not */
+}
+
+/* v, which waits and has a server, wakes up; false: that is not done here. */
+static ALWAYS_INLINE bool quick_wake_server(struct percpu *cpu, struct vcpu *v)
+{
+	struct sched_core *c = &cpu->sched;
 	struct sched *s = &v->sched;
 	struct server *server = &s->server;
 	uint64_t release = server->release;
@@ -29,10 +38,10 @@ static ALWAYS_INLINE bool quick_wake_server(struct sched_core *c, struct vcpu *v
 	}
 	if (LIKELY(server->release != release)) {
 		s->jobs++;
-		if (TRACE_ON && trace_put(v->cpu, c->since,
-					  trace_release(v) | (v->arch.trace & 0xff00))) {
-			trace_turn(v->cpu);
-		}
+		quick_trace(cpu, v, KZ_TRACE_RELEASE +
+			    TRACE_VALUE(trace_ticks(server->due - c->since)));
+	} else {
+		quick_trace(cpu, v, KZ_TRACE_READY);
 	}
 	s->wanted = c->since;
 	s->state = SCHED_READY;
@@ -45,20 +54,25 @@ static ALWAYS_INLINE bool quick_wake_server(struct sched_core *c, struct vcpu *v
  * Whose timer is due wakes up; *first: who without a server is furthest behind then, if one of
  * them did. False: something else is due.
  */
-static ALWAYS_INLINE bool quick_expire(struct sched_core *c, uint64_t now, struct vcpu **first)
+static ALWAYS_INLINE bool quick_expire(struct percpu *cpu, uint64_t now, struct vcpu **first)
 {
+	struct sched_core *c = &cpu->sched;
+
 	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
 		struct vcpu *v = slot_of(c, set);
 
 		if (now < v->sched.event) {
 			continue;
 		}
-		if (UNLIKELY(v->sched.state != SCHED_BLOCKED)) {
+		if (UNLIKELY(v->sched.state != SCHED_BLOCKED || trace_is_last(cpu))) {
 			return false;
 		}
 		if (!has_server(v)) {
 			*first = wake_fair(c, v, now);
-		} else if (!quick_wake_server(c, v)) {
+			if (UNLIKELY(*first != v || c->edf != 0)) {
+				quick_trace(cpu, v, KZ_TRACE_READY);	/* else its RUN follows */
+			}
+		} else if (!quick_wake_server(cpu, v)) {
 			return false;
 		}
 	}
@@ -102,7 +116,8 @@ static NOINLINE struct vcpu *slow_job_done(struct vcpu *v)
 
 struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
 {
-	struct sched_core *c = &v->cpu->sched;
+	struct percpu *cpu = v->cpu;
+	struct sched_core *c = &cpu->sched;
 	struct sched *s = &v->sched;
 	struct vcpu *first = NULL;
 	uint64_t ran = now - c->since;
@@ -114,7 +129,7 @@ struct vcpu *sched_quick(struct vcpu *v, uint64_t now)
 	(void)spend(v, ran);		/* there is more */
 	c->since = now;
 	if (now >= c->next) {
-		bool done = now < c->poll && quick_expire(c, now, &first);
+		bool done = now < c->poll && quick_expire(cpu, now, &first);
 
 		if (first != NULL && LIKELY(done && c->edf == 0)) {
 			return quick_turn(c, v, first, now);

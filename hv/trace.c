@@ -52,12 +52,18 @@ void trace_at(struct percpu *cpu, uint64_t time, uint64_t word)
 
 void trace_now(struct percpu *cpu, uint64_t word)
 {
-	trace_at(cpu, arch_count(), word);
+	if (TRACE_ON && trace_put(cpu, arch_count(), word)) {
+		trace_turn(cpu);
+	}
 }
 
-void trace_of(const struct vcpu *v, uint64_t word)
+void trace_of_run(const struct vcpu *v, uint64_t word)
 {
-	trace_now(arch_this_cpu(), (v->arch.trace & 0xff00) | word);
+	struct percpu *cpu = arch_this_cpu();
+
+	if (TRACE_ON && trace_put(cpu, arch_count(), v->arch.trace + word)) {
+		trace_turn(cpu);
+	}
 }
 
 void trace_run(const struct vcpu *v)

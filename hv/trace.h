@@ -42,12 +42,30 @@ static ALWAYS_INLINE MUST_USE bool trace_put(struct percpu *cpu, uint64_t time, 
 	return UNLIKELY((next & KZ_TRACE_CHUNK) != 0);
 }
 
+/* The next record fills the chunk: not one for a leaf function. Own core `cpu`. */
+static ALWAYS_INLINE bool trace_is_last(const struct percpu *cpu)
+{
+	return TRACE_ON && ((cpu->trace.next + sizeof(struct kz_trace_record)) &
+			    KZ_TRACE_CHUNK) != 0;
+}
+
 /* A record of now, or of `time`. Own core `cpu`. */
 void trace_at(struct percpu *cpu, uint64_t time, uint64_t word);
 void trace_now(struct percpu *cpu, uint64_t word);
 
+/* Whose a record is: its word, less the type. */
+static inline uint64_t trace_whose(const struct vcpu *v)
+{
+	return v->arch.trace - KZ_TRACE_RUN;
+}
+
 /* The same of a vCPU, in the ring of the core that says it. Any core. */
-void trace_of(const struct vcpu *v, uint64_t word);
+void trace_of_run(const struct vcpu *v, uint64_t word);	/* less KZ_TRACE_RUN */
+
+static ALWAYS_INLINE void trace_of(const struct vcpu *v, uint64_t word)
+{
+	trace_of_run(v, word - KZ_TRACE_RUN);
+}
 
 /* The core executes v from here on. Own core of v. */
 void trace_run(const struct vcpu *v);

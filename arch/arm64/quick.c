@@ -23,9 +23,10 @@
 #define WORD_MASK	(63u << 26 | ESR_IL | ISS_ISV | 3u << 22 | ISS_SSE | ISS_S1PTW)
 #define WORD		(EC_DABT << 26 | ESR_IL | ISS_ISV | 2u << 22)
 
-#define QUICK(class, arg)	((KZ_TRACE_QUICK + KZ_TRACE_##class) | TRACE_ARG(arg))
+/* A sum: one instruction less than an OR of that constant. */
+#define QUICK(class, arg)	((KZ_TRACE_QUICK + KZ_TRACE_##class) + TRACE_ARG(arg))
 
-/* When this exit began; read by nobody where there is no trace. */
+/* When this exit began, for the trace; 0 where there is none. */
 static ALWAYS_INLINE uint64_t begin(void)
 {
 	return TRACE_ON ? arch_count() : 0;
@@ -95,6 +96,7 @@ struct vcpu *trap_call(struct vcpu *v, uint64_t esr)
 	}
 	if ((uint32_t)v->arch.x[0] == KZ_HVC_JOB_DONE) {
 		v->arch.x[0] = (uint64_t)KZ_OK;
+		now = TRACE_ON ? now : arch_count();	/* the scheduler's, too */
 		if (leave(v, now, QUICK(HCALL, KZ_TRACE_CALL(KZ_HVC_JOB_DONE)))) {
 			return full_job_done(v, now);
 		}
@@ -164,8 +166,9 @@ struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
 	if (LIKELY((esr & ~(uint64_t)ISS_RT) == ESR_SGI1R && vgic_quick_sgi1r(v, value))) {
 		v->exits[EXIT_SYSREG]++;
 		write_elr_el2(read_elr_el2() + 4);
-		return done(v, now,
-			    QUICK(SGI, (value << 4 & 0xff0) | (value >> 24 & 0xf)));
+		/* arg, of a value that has nothing else, and one target */
+		return done(v, now, QUICK(SGI, 0) + ((uint32_t)value << 20 |
+						     (uint32_t)(value >> 24) << 16));
 	}
 	return trap_sync_long(v, esr);
 }

@@ -43,15 +43,22 @@ struct vcpu *trap_finish(struct vcpu *v)
 	return v;
 }
 
-/* The exit of v, which executes here, begins, or began at `now`. */
-static void leave_at(const struct vcpu *v, uint64_t now, uint32_t class, uint32_t arg)
+/* What the record of an exit says; of arg, bits 15:0. */
+static ALWAYS_INLINE uint32_t exit_word(uint32_t class, uint32_t arg)
 {
-	trace_at(v->cpu, now, (KZ_TRACE_EXIT + class) | TRACE_ARG(arg & 0xffff));
+	return (KZ_TRACE_EXIT + class) + (arg << 16);
 }
 
-static void leave(const struct vcpu *v, uint32_t class, uint32_t arg)
+/* The exit of v, which executes here, begins, or began at `now`. */
+static ALWAYS_INLINE void leave_at(const struct vcpu *v, uint64_t now, uint32_t class,
+				   uint32_t arg)
 {
-	leave_at(v, arch_count(), class, arg);
+	trace_at(v->cpu, now, exit_word(class, arg));
+}
+
+static ALWAYS_INLINE void leave(const struct vcpu *v, uint32_t class, uint32_t arg)
+{
+	trace_now(v->cpu, exit_word(class, arg));
 }
 
 /* Behind the instruction that was emulated. */
@@ -191,7 +198,7 @@ static NOINLINE struct vcpu *bad_access(struct vcpu *v, struct access *a, enum v
 		v->exits[EXIT_FAULT]++;
 		vcpu_fault(v, a, why);
 	}				/* else its memory is gone because it shall stop */
-	return vcpu_work(v);
+	return trap_finish(v);
 }
 
 static struct vcpu *odd_abort(struct vcpu *v, uint64_t esr)

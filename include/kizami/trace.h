@@ -39,13 +39,14 @@ enum kz_trace_class {
 	KZ_TRACE_HCALL,		/* HVC or SMC; arg: see KZ_TRACE_CALL */
 	KZ_TRACE_MMIO,		/* access to an emulated device; arg: bits 17:2 of the address */
 	KZ_TRACE_SYSREG,	/* arg: op0 15:14, op1 13:11, CRn 10:7, CRm 6:3, op2 2:0 */
-	KZ_TRACE_FAULT,		/* access to nothing, SError */
+	KZ_TRACE_FAULT,		/* instruction abort, SError; a data abort is MMIO, then VM_FAULT */
 	KZ_TRACE_UNDEF,		/* something that this VM's processor does not have */
 	KZ_TRACE_WFX,		/* WFI or WFE */
 	KZ_TRACE_IRQ,		/* an interrupt for a guest; arg: INTID */
 	KZ_TRACE_MAINT,		/* list registers want a refill; arg: INTID */
 	KZ_TRACE_KICK,		/* an interrupt of the hypervisor's own; arg: INTID */
-	KZ_TRACE_SGI,		/* a guest's write that sends an SGI: arg: SGI 3:0, vCPUs 11:4 */
+	/* ICC_SGI1R_EL1 where that is quick: else SYSREG, and INJECT; arg: SGI 3:0, vCPUs 11:4 */
+	KZ_TRACE_SGI,
 	KZ_TRACE_FP,		/* the FP registers are another vCPU's */
 	KZ_TRACE_CLASSES
 };
@@ -59,7 +60,7 @@ enum kz_trace_class {
  */
 enum kz_trace_type {
 	KZ_TRACE_NONE = 0,
-	/* The first record of each chunk. vcpu: who executes or last did; NOBODY: nobody yet.
+	/* The first record of each chunk. vcpu: whose registers the core has; NOBODY: nobody's.
 	 * arg: 0 it executes, 1 hypervisor, 2 sleep */
 	KZ_TRACE_STATE = 1,
 	KZ_TRACE_RUN = 2,	/* the core executes vcpu from here on */
@@ -99,8 +100,8 @@ enum kz_trace_mode { KZ_TRACE_OVERWRITE, KZ_TRACE_STOP, KZ_TRACE_MODES };
  *
  *   n = turns * KZ_TRACE_CHUNK_RECORDS + (next % KZ_TRACE_CHUNK) / 16
  *
- * gives (acquire: turns, next, turns again; a turn is under way where both turns
- * differ, or next is a multiple of KZ_TRACE_CHUNK other than the chunk's beginning):
+ * gives (acquire: turns, next, turns again; a turn is under way where both turns differ,
+ * or next is not in the chunk turns % chunks, whose end is not in it):
  * all below n are written; when n is read once more behind the copy, those below
  * n - chunks * KZ_TRACE_CHUNK_RECORDS + 1 may have been overwritten meanwhile.
  */
@@ -108,7 +109,8 @@ struct kz_trace_head {
 	uint64_t next;		/* where the next record goes, as the hypervisor sees it: */
 	uint64_t base;		/* chunk i is at base + 2 * i * KZ_TRACE_CHUNK there */
 	uint64_t turns;		/* chunks begun before this one, since power-on */
-	uint64_t dropped;	/* records that a stopped ring did not take */
+	/* records behind the end of a stopped ring, whose last place has the newest */
+	uint64_t dropped;
 };
 
 struct kz_trace_mem {

@@ -100,7 +100,7 @@ def test_found(paths, scene, code):
         assert any("or a barrier" in error
                    for error in altered(paths, scene, out, code, more(kind, 1)))
     assert not any("or a barrier" in error
-                   for error in altered(paths, scene, out, code, more("sysreg", 4)))
+                   for error in altered(paths, scene, out, code, more("sysreg", 2)))
     assert any("or a barrier" in error
                for error in altered(paths, scene, out, code, more("sysreg", 5)))
 
