@@ -87,7 +87,7 @@ IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 all: $(HV) $(KZC) $(MASKED) guests ## build the hypervisor, kzc and the guests (the default)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tests/*/*.mk | expand -t 20
 	@echo "  COMPILER=gcc|clang  OPT=-O2|-Os  FUZZ_TIME=seconds  SUITE=bookworm|trixie (fresh)"
 
 guests: $(GUESTS) ## the example guests
