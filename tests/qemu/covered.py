@@ -27,7 +27,7 @@ NUMBER = itertools.count()
 PREFIX = "__gcov0."
 # Where an image may lie in memory, and what of its text is compared: behind the Image header, the
 # entry, and the one word that is written.
-ALIGN, COMPARED = 0x200000, slice(0x150, 0x10000)
+ALIGN, COMPARED = 0x200000, slice(0x150, 0x1150)
 
 pending = []        # (memory's file, plugin's file) of machines that may still run
 
