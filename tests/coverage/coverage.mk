@@ -21,7 +21,8 @@ TAILS := nothing
 COV_TAILS := $(B)/arm64/tests/coverage/tails.S.o
 LD_HV += $(COV_TAILS) $(foreach f,call sysreg sync irq serror sched job_done,-Wl,--wrap=trap_$(f))
 $(B)/arm64/kizami.elf: $(COV_TAILS)
-COV_TEST := $(COV_FLAGS) -fno-sanitize=all
+# A process that a test forks counts too.
+COV_TEST := $(COV_FLAGS) -fno-sanitize=all -D_exit=exit
 
 $(B)/host/covered.so: tools/covered/covered.c Makefile
 	@mkdir -p $(@D)

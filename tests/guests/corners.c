@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a guest may do and hardly any does: exceptions in odd states, loads of odd
+ * kinds from emulated devices, debug registers. Each is answered as a processor that
+ * is its own would. Command line:
+ *   shared  another VM has the same core: the debug registers are not there
+ *   hrt     the distributor has nothing for it but its own interrupts
+ *   off     it switches itself off at its end
+ */
+#include "probe.h"
+
+#include "console.h"
+#include "fdt.h"
+#include "gic.h"
+#include "guest.h"
+#include "options.h"
+#include "psci.h"
+#include "say.h"
+#include "timer.h"
+
+SYSREG_READ(mdscr_el1, "mdscr_el1")
+SYSREG_WRITE(mdscr_el1, "mdscr_el1")
+SYSREG_READ(oslsr_el1, "oslsr_el1")
+SYSREG_READ(dbgbvr0_el1, "dbgbvr0_el1")
+SYSREG_WRITE(dbgbvr0_el1, "dbgbvr0_el1")
+
+#define SPSR_USER32	0x1d0ull	/* AArch32 User, A32, A I F masked */
+#define FROM_EL1T	0u
+#define FROM_EL0	8u
+#define FROM_EL0_32	12u
+#define TDCC		(1ull << 12)	/* of MDSCR_EL1 */
+#define PRIORITY	0x400u		/* GICD_IPRIORITYR */
+#define SPI		40u
+#define CPU_SUSPEND	0xc4000001u
+#define SMCCC_VERSION	0x80000000u
+#define ARCH_FEATURES	0x80000001u
+#define VENDOR_UID	0x8600ff01u
+#define MS		1000000u
+
+static uint64_t gicd;
+static uintptr_t nowhere;	/* behind its memory */
+static uint32_t timer;
+
+void guest_irq(uint64_t now)
+{
+	(void)now;
+}
+
+/* An external abort by a read of that address, from there. */
+static bool is_abort(uint64_t slot, uint32_t ec, uintptr_t far, uint64_t esr)
+{
+	return probe.slot == slot && ESR_EC(esr) == ec && (esr & ESR_DFSC) == DFSC_EXTERNAL &&
+	       probe.far == far;
+}
+
+/* On the stack of EL0, at EL1: the exception comes by the first quarter of the table. */
+static void fault_el1t(uintptr_t at)
+{
+	__asm__ volatile("mov x9, sp\n"
+			 "msr sp_el0, x9\n"
+			 "msr spsel, #0\n"
+			 "ldr x9, [%0]\n"
+			 "msr spsel, #1\n" ::"r"(at)
+			 : "x9", "memory");
+}
+
+/* At EL0 in AArch32 state: one instruction, with r1 = value; then SVC, and EL1 goes on. */
+#define USER32(word, value)						\
+	__asm__ volatile("adr x9, 1f\n"					\
+			 "msr elr_el1, x9\n"				\
+			 "msr spsr_el1, %1\n"				\
+			 "mov x1, %0\n"					\
+			 "isb\n"					\
+			 "eret\n"					\
+			 "1: .inst " word "\n"				\
+			 ".inst 0xef000000\n" ::"r"(value), "r"(SPSR_USER32)	\
+			 : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", \
+			   "x11", "x12", "x13", "x14", "cc", "memory")
+
+static void exceptions(bool shared)
+{
+	uint64_t before;
+
+	fault_el1t(nowhere + 8);
+	say_check("abort with the stack of EL0",
+		  is_abort(FROM_EL1T, EC_DATA, nowhere + 8, probe.esr));
+	if ((read_id_aa64pfr0_el1() & 0xf) != 2) {
+		say_check("no AArch32 state", true);
+		return;
+	}
+	before = probe.faults;
+	USER32("0xe5910000", nowhere + 16);		/* ldr r0, [r1] */
+	say_check("it comes back from AArch32 state", probe.faults == before + 2);
+	say_check("abort in AArch32 state",
+		  ESR_EC(probe.user_esr) == EC_DATA_EL0 && probe.far == nowhere + 16 &&
+		  (probe.user_esr & ESR_DFSC) == DFSC_EXTERNAL);
+	if (shared) {
+		USER32("0xee100e11", 0ul);		/* mrc p14, 0, r0, c0, c1, 0: DBGDSCRint */
+		say_check("no debug registers in AArch32 state",
+			  ESR_EC(probe.user_esr) == EC_UNKNOWN);
+	}
+}
+
+#define LOAD(type, name, insn)						\
+static type load_##name(uintptr_t at)					\
+{									\
+	uint64_t v;							\
+									\
+	__asm__ volatile(insn : "=r"(v) : "r"(at) : "memory");		\
+	return (type)v;							\
+}
+LOAD(uint64_t, b, "ldrb %w0, [%1]")
+LOAD(uint64_t, sb, "ldrsb %w0, [%1]")
+LOAD(uint64_t, sbx, "ldrsb %x0, [%1]")
+LOAD(uint64_t, sw, "ldrsw %x0, [%1]")
+
+/* What the distributor's registers say depends on the instruction that asks. */
+static void loads(void)
+{
+	const uintptr_t at = gicd + PRIORITY + SPI;
+	const uint64_t before = probe.faults;
+
+	__asm__ volatile("str %w0, [%1]" ::"r"(0xf8000008), "r"(at) : "memory");
+	say_equal("a byte", (int64_t)load_b(at + 3), 0xf8);
+	say_equal("a signed byte, 32 bits", (int64_t)load_sb(at + 3), 0xfffffff8);
+	say_equal("a signed byte, 64 bits", (int64_t)load_sbx(at + 3), -8);
+	say_equal("a positive one", (int64_t)load_sbx(at), 8);
+	say_equal("a signed word", (int64_t)load_sw(at), (int32_t)0xf8000008);
+	__asm__ volatile("ldr wzr, [%0]\n"
+			 "ldrb wzr, [%0]\n"
+			 "ldrsb xzr, [%0]\n"
+			 "strb wzr, [%0]\n" ::"r"(at) : "memory");
+	say_equal("a byte of zero", (int64_t)load_b(at), 0);
+	say_equal("the bytes beside it", (int64_t)load_sw(at), (int32_t)0xf8000000);
+	say_equal("no fault by all that", (int64_t)(probe.faults - before), 0);
+}
+
+static void debug(bool shared)
+{
+	write_mdscr_el1(TDCC);
+	say_check("MDSCR_EL1 keeps what is written", read_mdscr_el1() == TDCC);
+	__asm__ volatile("msr mdscr_el1, xzr\n"
+			 "mrs xzr, mdscr_el1" ::: "memory");
+	say_check("and zero", read_mdscr_el1() == 0);
+	say_check("the OS lock is there", (read_oslsr_el1() & 9) == 8);
+	write_dbgbvr0_el1(0x1000);
+	say_equal("a breakpoint", (int64_t)read_dbgbvr0_el1(), shared ? 0 : 0x1000);
+	write_dbgbvr0_el1(0);
+}
+
+/* CPU_SUSPEND to standby ends with an interrupt, as WFI does. */
+static void standby(void)
+{
+	const uint64_t frequency = read_cntfrq_el0();
+	uint64_t start = read_cntvct_el0();
+	uint32_t intid;
+
+	timer_arm(start + timer_ticks(5 * MS, frequency));
+	while (read_cntvct_el0() < start + timer_ticks(5 * MS, frequency)) {
+		if (hvc_call(CPU_SUSPEND, 0, 0, 0) != 0) {
+			break;
+		}
+	}
+	say_check("standby lasts until the timer",
+		  timer_ns(read_cntvct_el0() - start, frequency) >= 5 * MS);
+	intid = gic_acknowledge();
+	say_equal("which is pending then", intid, timer);
+	write_cntv_ctl_el0(0);
+	if (intid < GIC_SPURIOUS) {
+		gic_end(intid);
+	}
+}
+
+static void calls(void)
+{
+	say_check("SMCCC is 1.1 or later", hvc_call(SMCCC_VERSION, 0, 0, 0) >= 0x10001);
+	say_equal("it knows SMCCC_VERSION", hvc_call(ARCH_FEATURES, SMCCC_VERSION, 0, 0), 0);
+	say_equal("it knows itself", hvc_call(ARCH_FEATURES, ARCH_FEATURES, 0, 0), 0);
+	say_equal("it knows no workaround", hvc_call(ARCH_FEATURES, 0x80008000u, 0, 0), -1);
+	say_check("somebody is there", hvc_call(VENDOR_UID, 0, 0, 0) != -1);
+}
+
+void guest_main(const void *fdt)
+{
+	const char *args = fdt_bootargs(fdt);
+	bool shared = option_has(args, "shared");
+	struct fdt_node node;
+	uint64_t base = 0, size = 0;
+
+	console_init(fdt);
+	timer = timer_intid(fdt);
+	if (!gic_init(fdt) || !fdt_find(fdt, "memory", &node) ||
+	    !fdt_reg(&node, 0, &base, &size) ||
+	    !(fdt_find(fdt, "arm,gic-v3", &node) || fdt_find(fdt, "arm,gic-400", &node) ||
+	      fdt_find(fdt, "arm,cortex-a15-gic", &node)) || !fdt_reg(&node, 0, &gicd, &size)) {
+		console_print("not ok device tree\n");
+		return;
+	}
+	nowhere = base + 0x1200000;
+	gic_enable(timer, 0x80);
+	probe_init();
+	exceptions(shared);
+	if (!option_has(args, "hrt")) {
+		loads();
+	}
+	debug(shared);
+	standby();
+	calls();
+	console_print("corners: done\n");
+	if (option_has(args, "off")) {
+		psci_system_off();
+	}
+}

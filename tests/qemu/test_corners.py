@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest may do and hardly any does, and processors that the boards do not have."""
+
+import pytest
+
+import machine
+
+pytestmark = pytest.mark.xdist_group("clock")
+GUESTS = "../../guests"
+ALONE = f"""board = {{board}}
+vm corners {{{{ level = {{level}}  cpus = {{{{1}}}}  memory = 2M  image = "{GUESTS}/corners.bin"
+	cmdline = "{{level}} off" }}}}
+"""
+SHARED = f"""board = {{board}}
+vm corners {{{{ level = {{level}}  cpus = {{{{1}}}}  memory = 2M  image = "{GUESTS}/corners.bin"
+	cmdline = "shared" }}}}
+vm hello {{{{ level = nrt  cpus = {{{{1}}}}  memory = 2M  image = "{GUESTS}/hello.bin" }}}}
+"""
+
+
+def checks(m):
+    """How much the guest found right, once it is done."""
+    m.wait_line("corners", "^corners: done$", 30)
+    lines = m.lines_of("corners")
+    assert not [line for line in lines if line.startswith("not ok")], lines
+    return sum(line.startswith("ok ") for line in lines)
+
+
+@pytest.mark.parametrize("level", ("nrt", "srt"))
+def test_shared(boot, board, level):
+    """On a core that it shares."""
+    m = boot(board, SHARED.format(board=board, level=level))
+    assert checks(m) == 23
+    m.wait_line("hello", "^hello 2$")
+    assert m.status()["vm"]["corners"]["state"] == "running"
+
+
+@pytest.mark.parametrize("level", ("nrt", "hrt"))
+def test_alone(boot, board, level):
+    """On a core of its own; and when the only guest switches itself off, so does the machine."""
+    m = boot(board, ALONE.format(board=board, level=level))
+    assert checks(m) == (22 if level == "nrt" else 14)
+    assert m.wait_end() == 0
+    assert m.lines_of(machine.HV)[-1] == "no VM is left: switching off"
+
+
+# Wider physical addresses, other sizes of DC ZVA, PAN, PMUs of other versions, no AArch32, SVE...
+PROCESSORS = ("cortex-a35", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-v1", "max")
+OTHERS = f"""board = {{board}}
+vm corners {{{{ level = {{level}}  cpus = {{{{1}}}}  memory = 2M  image = "{GUESTS}/corners.bin"
+	cmdline = "{{level}}" }}}}
+vm faulty {{{{ level = nrt  cpus = {{{{0, 3}}}}  memory = 2M  image = "{GUESTS}/faulty.bin"
+	on_fault = inject }}}}
+vm servo {{{{ level = hrt  cpus = {{{{2}}}}  memory = 2M  image = "{GUESTS}/servo.bin"
+	console = ring }}}}
+"""
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+@pytest.mark.parametrize("level, version", (("nrt", 3), ("hrt", 3), ("hrt", 2)))
+def test_processor(boot, processor, level, version):
+    """The same on processors that the boards do not have."""
+    board = "virt" if version == 3 else "virt-gicv2"
+    m = boot(board, OTHERS.format(board=board, level=level), ["-cpu", processor])
+    assert checks(m) in ((22, 21, 20) if level == "nrt" else (14, 13, 12))
+    m.escape("2")
+    m.wait_line("kizami", "console: faulty")
+    m.send("i")
+    assert m.wait_line("faulty", r"^ok faults: (\d+)$").group(1) == "6"
+    assert not [line for line in m.lines_of("faulty") if line.startswith("not ok")]
+    m.wait_line("servo", r"^servo: \d+ loops")
+    before = m.status()
+    m.wait_line("servo", r"^servo: \d+ loops")
+    assert machine.exits_between(before, m.status(), "servo:0") == {}
