@@ -23,11 +23,13 @@ SYSREG_WRITE(mdscr_el1, "mdscr_el1")
 SYSREG_READ(oslsr_el1, "oslsr_el1")
 SYSREG_READ(dbgbvr0_el1, "dbgbvr0_el1")
 SYSREG_WRITE(dbgbvr0_el1, "dbgbvr0_el1")
+SYSREG_READ(icc_ctlr_el1, "s3_0_c12_c12_4")
+SYSREG_WRITE(icc_ctlr_el1, "s3_0_c12_c12_4")
+SYSREG_WRITE(icc_dir_el1, "s3_0_c12_c11_1")
 
 #define SPSR_USER32	0x1d0ull	/* AArch32 User, A32, A I F masked */
 #define FROM_EL1T	0u
-#define FROM_EL0	8u
-#define FROM_EL0_32	12u
+#define FROM_EL1H	4u
 #define TDCC		(1ull << 12)	/* of MDSCR_EL1 */
 #define PRIORITY	0x400u		/* GICD_IPRIORITYR */
 #define SPI		40u
@@ -37,7 +39,7 @@ SYSREG_WRITE(dbgbvr0_el1, "dbgbvr0_el1")
 #define VENDOR_UID	0x8600ff01u
 #define MS		1000000u
 
-static uint64_t gicd;
+static uint64_t gicd, gicc;	/* gicc: 0 on GICv3 */
 static uintptr_t nowhere;	/* behind its memory */
 static uint32_t timer;
 
@@ -171,6 +173,96 @@ static void standby(void)
 	}
 }
 
+static volatile uint32_t *gicc_at(uint64_t offset)
+{
+	return (volatile uint32_t *)(uintptr_t)(gicc + offset);
+}
+
+static void priority_drop(uint32_t intid)
+{
+	if (gicc != 0) {
+		*gicc_at(0x10) = intid;			/* GICC_EOIR */
+	} else {
+		write_icc_eoir1_el1(intid);
+	}
+	cpu_isb();
+}
+
+static void deactivate(uint32_t intid)
+{
+	if (gicc != 0) {
+		*gicc_at(0x1000) = intid;		/* GICC_DIR */
+	} else {
+		write_icc_dir_el1(intid);
+	}
+	cpu_dsb();
+	cpu_isb();
+}
+
+static void split_eoi(bool on)
+{
+	if (gicc != 0) {
+		*gicc_at(0) = on ? 1u | 1u << 9 : 1;	/* GICC_CTLR.EOImodeNS */
+	} else {
+		write_icc_ctlr_el1(on ? read_icc_ctlr_el1() | 2 : read_icc_ctlr_el1() & ~2ull);
+	}
+	cpu_isb();
+}
+
+/* Priority drop and deactivation apart: in between it does not come again. */
+static void two_ends(void)
+{
+	uint32_t intid;
+
+	split_eoi(true);
+	timer_arm(0);
+	cpu_isb();
+	cpu_wfi();
+	intid = gic_acknowledge();
+	say_equal("the timer fires", intid, timer);
+	priority_drop(intid);
+	deactivate(SPI);				/* not its own, or not active */
+	say_check("it is active until its end", gic_acknowledge() >= GIC_SPURIOUS);
+	deactivate(intid);
+	write_cntv_ctl_el0(0);				/* QEMU's GICv2 wants an edge here */
+	cpu_isb();
+	timer_arm(0);
+	cpu_isb();
+	cpu_wfi();
+	intid = gic_acknowledge();
+	say_equal("behind its end it fires again", intid, timer);
+	priority_drop(intid);
+	write_cntv_ctl_el0(0);
+	cpu_isb();
+	deactivate(intid);
+	split_eoi(false);
+}
+
+/* Two blocks of a GiB: devices as if they were memory, and memory. */
+static uint64_t table[512] __attribute__((aligned(4096)));
+
+/* Words of the distributor that are none. */
+static void unaligned(void)
+{
+	const uintptr_t at = gicd + PRIORITY + 2;
+	uint32_t value;
+
+	table[0] = 0x401;				/* AF, block, attributes 0 */
+	table[1] = 0x40000401;
+	write_mair_el1(0x44);				/* Normal, non-cacheable */
+	write_tcr_el1(1ull << 23 | 25);			/* EPD1, T0SZ: 39 bits */
+	write_ttbr0_el1((uintptr_t)table);
+	cpu_dsb();
+	cpu_isb();
+	write_sctlr_el1(read_sctlr_el1() | 1);
+	cpu_isb();
+	say_check("an unaligned load", !probe_read32(at, &value) &&
+		  is_abort(FROM_EL1H, EC_DATA, at, probe.esr));
+	say_check("an unaligned store", !probe_write32(at, 0) &&
+		  is_abort(FROM_EL1H, EC_DATA, at, probe.esr));
+	say_check("an aligned one", probe_read32(at - 2, &value));
+}
+
 static void calls(void)
 {
 	say_check("SMCCC is 1.1 or later", hvc_call(SMCCC_VERSION, 0, 0, 0) >= 0x10001);
@@ -196,6 +288,9 @@ void guest_main(const void *fdt)
 		console_print("not ok device tree\n");
 		return;
 	}
+	if (!fdt_find(fdt, "arm,gic-v3", &node) && !fdt_reg(&node, 1, &gicc, &size)) {
+		console_print("not ok GICC\n");
+	}
 	nowhere = base + 0x1200000;
 	gic_enable(timer, 0x80);
 	probe_init();
@@ -205,7 +300,9 @@ void guest_main(const void *fdt)
 	}
 	debug(shared);
 	standby();
+	two_ends();
 	calls();
+	unaligned();
 	console_print("corners: done\n");
 	if (option_has(args, "off")) {
 		psci_system_off();

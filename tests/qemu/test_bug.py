@@ -92,3 +92,19 @@ def test_tables():
         m.run(0.1)
         assert re.match("^v[0-9]: out of translation tables$", m.lines_of(machine.HV)[0])
         assert not [vm for vm, _ in m.screen.lines if vm not in (None, machine.HV)]
+
+
+def test_servers():
+    """Servers that are more than their core has, and that nobody has proven: none is started.
+    kzc does not let it come to that either."""
+    conf = "board = virt\n" + "".join(
+        f'vm v{i} {{ level = srt  cpus = {{1}}  memory = 2M  image = "{GUESTS}/hello.bin"\n'
+        f'\trealtime {{ budget = 4ms  period = 10ms }} }}\n' for i in range(2))
+    b = blob.Blob(machine.image_build(conf, "servers-whole"))
+    for i in range(2):
+        b.vm(i)["budget_ns"] = 6_000_000
+    b.machine["proven"] = 0
+    b.save(machine.LOGS / "servers.img")
+    with machine.board_boot("virt", machine.LOGS / "servers.img", "servers") as m:
+        m.wait_line(machine.HV, "^no VM is started$", 20)
+        assert m.lines_of(machine.HV)[0] == "core 1: its servers are too much, and not proven"

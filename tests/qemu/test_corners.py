@@ -30,7 +30,7 @@ def checks(m):
 def test_shared(boot, board, level):
     """On a core that it shares."""
     m = boot(board, SHARED.format(board=board, level=level))
-    assert checks(m) == 23
+    assert checks(m) == 29
     m.wait_line("hello", "^hello 2$")
     assert m.status()["vm"]["corners"]["state"] == "running"
 
@@ -39,7 +39,7 @@ def test_shared(boot, board, level):
 def test_alone(boot, board, level):
     """On a core of its own; and when the only guest switches itself off, so does the machine."""
     m = boot(board, ALONE.format(board=board, level=level))
-    assert checks(m) == (22 if level == "nrt" else 14)
+    assert checks(m) == (28 if level == "nrt" else 20)
     assert m.wait_end() == 0
     assert m.lines_of(machine.HV)[-1] == "no VM is left: switching off"
 
@@ -62,7 +62,7 @@ def test_processor(boot, processor, level, version):
     """The same on processors that the boards do not have."""
     board = "virt" if version == 3 else "virt-gicv2"
     m = boot(board, OTHERS.format(board=board, level=level), ["-cpu", processor])
-    assert checks(m) in ((22, 21, 20) if level == "nrt" else (14, 13, 12))
+    assert checks(m) in ((28, 27, 26) if level == "nrt" else (20, 19, 18))
     m.escape("2")
     m.wait_line("kizami", "console: faulty")
     m.send("i")
