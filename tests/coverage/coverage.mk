@@ -43,6 +43,7 @@ COV_DATA := $(CURDIR)/build/cov/data
 COV_IGNORE := $(patsubst %,--ignore tests/qemu/test_%.py,clang masked masked_console)
 .PHONY: coverage
 coverage: all images ## what the tests execute of the hypervisor, by line and branch
+	@scripts/setup coverage
 	@rm -rf $(COV_DATA)
 	$(MAKE) COVERAGE=1 coverage-host
 	@echo "the QEMU tests; their log: build/cov/qemu.log"

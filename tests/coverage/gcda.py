@@ -51,7 +51,7 @@ class Notes:
         """Writes the .gcda of {function: [counts]}; a function without counters was not linked."""
         unknown = counters.keys() - self.functions.keys()
         if unknown:
-            raise Failure(f"{self.path}: has no {', '.join(sorted(unknown))}; built anew meanwhile?")
+            raise Failure(f"{self.path}: has no {', '.join(sorted(unknown))}; built anew?")
         out = [b"adcg", self.data[4:12], struct.pack("<I", 0),
                struct.pack("<IIII", TAG_SUMMARY, 8, 1, 0)]
         for name, sums in self.functions.items():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of the hypervisor the machines of a session executed: `make coverage`, docs/coverage.md.
 
-With $KIZAMI_COVERAGE, a folder, every image gets the hypervisor that counts (COVERAGE=1). Its counters
-are in its memory, and the machine's memory is a file: they are read when the machine has ended,
-however it did. Assembly cannot count; a plugin (tools/covered) marks what of it is executed.
+With $KIZAMI_COVERAGE, a folder, every image gets the hypervisor that counts (COVERAGE=1). Its
+counters are in its memory, and the machine's memory is a file: they are read when the machine has
+ended, however it did. Assembly cannot count; a plugin (tools/covered) marks what of it is executed.
 
 What is left in the folder, each added up over the machines:
   *.counts   64-bit words: the counters in the order of Counters.of
@@ -51,19 +51,18 @@ class Counters:
         assert self.of, f"{path} does not count; make coverage builds it"
 
     def read(self, memory):
-        """The counters of each copy of the image in a machine's memory, added up."""
+        """The counters of each copy of the image in a machine's memory, added up: a boot loader
+        leaves another one. None at all: they are 0."""
         total = [0] * sum(count for *_, count in self.of)
-        found = 0
         for image in range(0, len(memory), ALIGN):
             if memory[image + COMPARED.start:image + COMPARED.stop] != self.text[COMPARED]:
                 continue
-            found += 1
             i = 0
             for _, _, at, count in self.of:
                 for value in struct.unpack_from(f"<{count}Q", memory, image + at):
                     total[i] += value
                     i += 1
-        return total, found
+        return total
 
 
 def symbols(data):
@@ -135,27 +134,22 @@ def add(path, values, code):
 
 
 def collect():
-    """Reads what the machines that have ended left. True: each of them ran our image."""
+    """Reads what the machines that have ended left."""
     if not pending:
-        return True
+        return
     folder = Path(os.environ["KIZAMI_COVERAGE"])
     counters = Counters()
-    all_found = True
     for memory, marks in pending:
         if memory.exists():
             with open(memory, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
-                total, found = counters.read(m)
-            all_found &= found > 0
+                total = counters.read(m)
             add(folder / f"{os.getpid()}.counts", total, "Q")
             memory.unlink()
         if marks.exists():
-            with open(folder / f"{os.getpid()}.marks", "ab"):
-                pass
             seen = marks.read_bytes()
             path = folder / f"{os.getpid()}.marks"
-            old = path.read_bytes().ljust(len(seen), b"\0")
+            old = path.read_bytes() if path.exists() else bytes(len(seen))
             path.write_bytes(bytes(a | b for a, b in zip(old, seen)))
             marks.unlink()
         memory.with_suffix(".map").unlink(missing_ok=True)
     pending.clear()
-    return all_found
