@@ -5,6 +5,7 @@
  * is its own would. Command line:
  *   shared  another VM has the same core: the debug registers are not there
  *   hrt     the distributor has nothing for it but its own interrupts
+ *   two     it has a second vCPU, which stays off
  *   off     it switches itself off at its end
  */
 #include "probe.h"
@@ -33,6 +34,8 @@ SYSREG_WRITE(icc_dir_el1, "s3_0_c12_c11_1")
 #define TDCC		(1ull << 12)	/* of MDSCR_EL1 */
 #define PRIORITY	0x400u		/* GICD_IPRIORITYR */
 #define SPI		40u
+#define GICR_OTHER	0x30000u	/* SGI and PPI frame of the second redistributor */
+#define SGI		5u
 #define CPU_SUSPEND	0xc4000001u
 #define SMCCC_VERSION	0x80000000u
 #define ARCH_FEATURES	0x80000001u
@@ -40,6 +43,7 @@ SYSREG_WRITE(icc_dir_el1, "s3_0_c12_c11_1")
 #define MS		1000000u
 
 static uint64_t gicd, gicc;	/* gicc: 0 on GICv3 */
+static uint64_t gicr;		/* 0 on GICv2 */
 static uintptr_t nowhere;	/* behind its memory */
 static uint32_t timer;
 
@@ -238,6 +242,32 @@ static void two_ends(void)
 	split_eoi(false);
 }
 
+/* A register of the second vCPU's redistributor. */
+static volatile uint32_t *other_at(uint64_t offset)
+{
+	return (volatile uint32_t *)(uintptr_t)(gicr + GICR_OTHER + offset);
+}
+
+/* What is written there is kept for it, though it never ran. */
+static void other_gicr(bool hrt)
+{
+	const uint32_t bit = 1u << timer;
+
+	*other_at(0x80) = ~0u;				/* GICR_IGROUPR0 */
+	*other_at(0x100) = bit;				/* GICR_ISENABLER0 */
+	say_check("its timer is enabled", (*other_at(0x100) & bit) != 0);
+	*other_at(0x180) = bit;
+	say_check("and disabled", (*other_at(0x100) & bit) == 0);
+	*other_at(0x380) = bit;				/* GICR_ICACTIVER0 */
+	say_check("it is not active", (*other_at(0x300) & bit) == 0);
+	if (hrt) {
+		return;					/* it takes SGIs itself, once it is on */
+	}
+	__asm__ volatile("msr s3_0_c12_c11_5, %0\n"	/* ICC_SGI1R_EL1 */
+			 "isb" ::"r"((uint64_t)SGI << 24 | 1u << 1) : "memory");
+	say_check("an SGI waits for it", (*other_at(0x200) & 1u << SGI) != 0);
+}
+
 /* Two blocks of a GiB: devices as if they were memory, and memory. */
 static uint64_t table[512] __attribute__((aligned(4096)));
 
@@ -275,21 +305,23 @@ static void calls(void)
 void guest_main(const void *fdt)
 {
 	const char *args = fdt_bootargs(fdt);
-	bool shared = option_has(args, "shared");
+	bool shared = option_has(args, "shared"), v3;
 	struct fdt_node node;
 	uint64_t base = 0, size = 0;
 
 	console_init(fdt);
 	timer = timer_intid(fdt);
 	if (!gic_init(fdt) || !fdt_find(fdt, "memory", &node) ||
-	    !fdt_reg(&node, 0, &base, &size) ||
-	    !(fdt_find(fdt, "arm,gic-v3", &node) || fdt_find(fdt, "arm,gic-400", &node) ||
-	      fdt_find(fdt, "arm,cortex-a15-gic", &node)) || !fdt_reg(&node, 0, &gicd, &size)) {
+	    !fdt_reg(&node, 0, &base, &size)) {
 		console_print("not ok device tree\n");
 		return;
 	}
-	if (!fdt_find(fdt, "arm,gic-v3", &node) && !fdt_reg(&node, 1, &gicc, &size)) {
-		console_print("not ok GICC\n");
+	v3 = fdt_find(fdt, "arm,gic-v3", &node);
+	if ((!v3 && !fdt_find(fdt, "arm,cortex-a15-gic", &node) &&
+	     !fdt_find(fdt, "arm,gic-400", &node)) ||
+	    !fdt_reg(&node, 0, &gicd, &size) || !fdt_reg(&node, 1, v3 ? &gicr : &gicc, &size)) {
+		console_print("not ok interrupt controller\n");
+		return;
 	}
 	nowhere = base + 0x1200000;
 	gic_enable(timer, 0x80);
@@ -302,6 +334,9 @@ void guest_main(const void *fdt)
 	standby();
 	two_ends();
 	calls();
+	if (option_has(args, "two") && gicr != 0) {
+		other_gicr(option_has(args, "hrt"));
+	}
 	unaligned();
 	console_print("corners: done\n");
 	if (option_has(args, "off")) {
