@@ -46,7 +46,8 @@ def test_alone(boot, board, level):
 
 
 # Wider physical addresses, other sizes of DC ZVA, PAN, PMUs of other versions, no AArch32, SVE...
-PROCESSORS = ("cortex-a53,pmu=off", "cortex-a35", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-v1", "max")
+PROCESSORS = ("cortex-a53,pmu=off", "cortex-a35", "cortex-a57", "cortex-a72", "cortex-a76",
+              "neoverse-v1", "max")
 OTHERS = f"""board = {{board}}
 vm corners {{{{ level = {{level}}  cpus = {{{{1}}}}  memory = 2M  image = "{GUESTS}/corners.bin"
 	cmdline = "{{level}}" }}}}
