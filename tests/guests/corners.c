@@ -19,6 +19,8 @@
 #include "say.h"
 #include "timer.h"
 
+SYSREG_READ(id_aa64mmfr0_el1, "id_aa64mmfr0_el1")
+SYSREG_READ(id_aa64mmfr1_el1, "id_aa64mmfr1_el1")
 SYSREG_READ(mdscr_el1, "mdscr_el1")
 SYSREG_WRITE(mdscr_el1, "mdscr_el1")
 SYSREG_READ(oslsr_el1, "oslsr_el1")
@@ -83,7 +85,7 @@ static void fault_el1t(uintptr_t at)
 			 : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", \
 			   "x11", "x12", "x13", "x14", "cc", "memory")
 
-static void exceptions(bool shared)
+static void exceptions(void)
 {
 	uint64_t before;
 
@@ -100,11 +102,39 @@ static void exceptions(bool shared)
 	say_check("abort in AArch32 state",
 		  ESR_EC(probe.user_esr) == EC_DATA_EL0 && probe.far == nowhere + 16 &&
 		  (probe.user_esr & ESR_DFSC) == DFSC_EXTERNAL);
-	if (shared) {
-		USER32("0xee100e11", 0ul);		/* mrc p14, 0, r0, c0, c1, 0: DBGDSCRint */
-		say_check("no debug registers in AArch32 state",
-			  ESR_EC(probe.user_esr) == EC_UNKNOWN);
+	before = probe.faults;
+	USER32("0xee110e10", 0ul);			/* mrc p14, 0, r0, c1, c0, 0: DBGDRAR */
+	say_check("no debug ROM in AArch32 state", ESR_EC(probe.user_esr) == EC_UNKNOWN &&
+		  probe.faults == before + 2);
+}
+
+/* What it would find that it may not use. */
+static void identification(void)
+{
+	say_check("40 bits of address at most", (read_id_aa64mmfr0_el1() & 0xf) <= 2);
+	say_check("no EL2, EL3, RAS, SVE", (read_id_aa64pfr0_el1() & 0xff0000ff00) == 0);
+}
+
+/* An exception sets PSTATE.PAN unless SCTLR_EL1.SPAN does not let it; ours do too. */
+static void pan(void)
+{
+	const uint64_t sctlr = read_sctlr_el1();
+
+	if ((read_id_aa64mmfr1_el1() >> 20 & 0xf) == 0) {
+		return;
 	}
+	probe.reads_pan = true;
+	write_pan(0);
+	fault_el1t(nowhere + 8);
+	say_check("PAN as it was", probe.pan == 0);
+	write_sctlr_el1(sctlr & ~(1ull << 23));
+	cpu_isb();
+	fault_el1t(nowhere + 8);
+	say_check("PAN set", probe.pan != 0);
+	say_check("PAN as before", read_pan() == 0);
+	write_sctlr_el1(sctlr);
+	cpu_isb();
+	probe.reads_pan = false;
 }
 
 #define LOAD(type, name, insn)						\
@@ -326,7 +356,9 @@ void guest_main(const void *fdt)
 	nowhere = base + 0x1200000;
 	gic_enable(timer, 0x80);
 	probe_init();
-	exceptions(shared);
+	identification();
+	exceptions();
+	pan();
 	if (!option_has(args, "hrt")) {
 		loads();
 	}

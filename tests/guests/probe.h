@@ -22,6 +22,8 @@ SYSREG_WRITE(vbar_el1, "vbar_el1")
 SYSREG_WRITE(cpacr_el1, "cpacr_el1")
 SYSREG_READ(id_aa64pfr0_el1, "id_aa64pfr0_el1")
 SYSREG_READ(cntpct_el0, "cntpct_el0")
+SYSREG_READ(pan, "s3_0_c4_c2_3")
+SYSREG_WRITE(pan, "s3_0_c4_c2_3")
 
 #define ESR_EC(esr)	((uint32_t)((esr) >> 26) & 0x3fu)
 #define EC_UNKNOWN	0x00u
@@ -51,6 +53,8 @@ struct probe {
 	uint64_t interrupts;	/* IRQ, FIQ, SError */
 	uint64_t esr, far, pc;
 	uint64_t slot;		/* index in the vector table */
+	bool reads_pan;		/* the guest's wish: the processor has PAN */
+	uint64_t pan;		/* PSTATE.PAN in the handler, if so */
 	uint64_t user_esr;	/* of the last one at EL0 that was not SVC */
 };
 static struct probe probe;
@@ -79,6 +83,9 @@ __attribute__((used)) void probe_exception(uint64_t *frame, uint64_t slot)
 	probe.far = read_far_el1();
 	probe.pc = read_elr_el1();
 	probe.slot = slot;
+	if (probe.reads_pan) {
+		probe.pan = read_pan();
+	}
 	if (slot >= SLOT_EL0 && ESR_EC(probe.esr) != EC_SVC && ESR_EC(probe.esr) != EC_SVC32) {
 		probe.user_esr = probe.esr;
 	}
