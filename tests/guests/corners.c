@@ -108,6 +108,27 @@ static void exceptions(void)
 		  probe.faults == before + 2);
 }
 
+/* The timer fires in AArch32 state: it waits, as interrupts are masked, and its state is kept. */
+static void interrupt_user32(void)
+{
+	const uint64_t before = probe.faults;
+	uint32_t intid;
+
+	if ((read_id_aa64pfr0_el1() & 0xf) != 2) {
+		return;
+	}
+	timer_arm(read_cntvct_el0() + read_cntfrq_el0() / 1000);
+	USER32("0xe2511001, 0x1afffffd", 20000000ul);	/* 1: subs r1, r1, #1; bne 1b */
+	say_equal("20 million rounds in AArch32 state", (int64_t)(probe.faults - before), 1);
+	intid = gic_acknowledge();
+	say_equal("the timer fired meanwhile", intid, timer);
+	write_cntv_ctl_el0(0);
+	cpu_isb();
+	if (intid < GIC_SPURIOUS) {
+		gic_end(intid);
+	}
+}
+
 /* What it would find that it may not use. */
 static void identification(void)
 {
@@ -359,6 +380,7 @@ void guest_main(const void *fdt)
 	identification();
 	exceptions();
 	pan();
+	interrupt_user32();
 	if (!option_has(args, "hrt")) {
 		loads();
 	}

@@ -2,6 +2,7 @@
 """What should never be: a bug of the hypervisor's own, cores that are not there, tables that run
 out."""
 
+import os
 import re
 import struct
 import subprocess
@@ -71,6 +72,17 @@ def test_missing_core(boot, board):
     cores = m.status()["core"]
     assert (cores[0]["state"], cores[2]["state"]) == ("running", "ready"), cores
     assert not m.lines_of("two")
+
+
+def test_el1():
+    """Where the firmware starts it without EL2 it can do nothing, and does nothing."""
+    image = machine.image_build(CORES.format(board="virt"), "el1")
+    with machine.Machine(
+            [os.environ.get("QEMU", "qemu-system-aarch64"), "-M", "virt,gic-version=3", "-cpu",
+             "cortex-a53", "-smp", "4", "-m", "2G", "-nic", "none", "-display", "none", "-serial",
+             "mon:stdio", "-no-reboot", "-kernel", image], machine.LOGS / "el1.log") as m:
+        m.run(1)
+        assert m.screen.lines == [] and m.child.isalive()
 
 
 def test_tables():
