@@ -6,6 +6,7 @@
  *   shared  another VM has the same core: the debug registers are not there
  *   hrt     the distributor has nothing for it but its own interrupts
  *   two     it has a second vCPU, which stays off
+ *   keys    at its end it waits for a key, by interrupt
  *   off     it switches itself off at its end
  */
 #include "probe.h"
@@ -206,30 +207,6 @@ static void debug(bool shared)
 	write_dbgbvr0_el1(0);
 }
 
-/* CPU_SUSPEND to standby ends with an interrupt, as WFI does. */
-static void standby(void)
-{
-	const uint64_t frequency = read_cntfrq_el0();
-	uint64_t start = read_cntvct_el0();
-	uint32_t intid;
-
-	timer_arm(start + timer_ticks(5 * MS, frequency));
-	while (read_cntvct_el0() < start + timer_ticks(5 * MS, frequency)) {
-		if (hvc_call(CPU_SUSPEND, 0, 0, 0) != 0) {
-			break;
-		}
-	}
-	say_check("standby lasts until the timer",
-		  timer_ns(read_cntvct_el0() - start, frequency) >= 5 * MS);
-	cpu_wfi();			/* the counter may be ahead of the interrupt */
-	intid = gic_acknowledge();
-	say_equal("which is pending then", intid, timer);
-	write_cntv_ctl_el0(0);
-	if (intid < GIC_SPURIOUS) {
-		gic_end(intid);
-	}
-}
-
 static volatile uint32_t *gicc_at(uint64_t offset)
 {
 	return (volatile uint32_t *)(uintptr_t)(gicc + offset);
@@ -264,6 +241,45 @@ static void split_eoi(bool on)
 		write_icc_ctlr_el1(on ? read_icc_ctlr_el1() | 2 : read_icc_ctlr_el1() & ~2ull);
 	}
 	cpu_isb();
+}
+
+static void interface(bool on)
+{
+	if (gicc != 0) {
+		*gicc_at(0) = on;
+	} else {
+		write_icc_igrpen1_el1(on);
+	}
+	cpu_isb();
+}
+
+/*
+ * CPU_SUSPEND to standby ends with an interrupt, as WFI does; of an HRT guest with
+ * the interface closed, too.
+ */
+static void standby(bool closed)
+{
+	const uint64_t frequency = read_cntfrq_el0();
+	uint64_t start = read_cntvct_el0();
+	uint32_t intid;
+
+	timer_arm(start + timer_ticks(5 * MS, frequency));
+	interface(!closed);
+	while (read_cntvct_el0() < start + timer_ticks(5 * MS, frequency)) {
+		if (hvc_call(CPU_SUSPEND, 0, 0, 0) != 0) {
+			break;
+		}
+	}
+	interface(true);
+	say_check("standby lasts until the timer",
+		  timer_ns(read_cntvct_el0() - start, frequency) >= 5 * MS);
+	cpu_wfi();			/* the counter may be ahead of the interrupt */
+	intid = gic_acknowledge();
+	say_equal("which is pending then", intid, timer);
+	write_cntv_ctl_el0(0);
+	if (intid < GIC_SPURIOUS) {
+		gic_end(intid);
+	}
 }
 
 /* Priority drop and deactivation apart: in between it does not come again. */
@@ -346,6 +362,27 @@ static void unaligned(void)
 	say_check("an aligned one", probe_read32(at - 2, &value));
 }
 
+static void keys(const void *fdt)
+{
+	struct fdt_node node;
+	uint64_t uart = 0, size = 0;
+	uint32_t intid = 0;
+
+	if (!fdt_find(fdt, "arm,pl011", &node) || !fdt_reg(&node, 0, &uart, &size)) {
+		console_print("not ok UART\n");
+		return;
+	}
+	gic_enable(fdt_intid(&node, 0), 0x80);
+	*(volatile uint32_t *)(uintptr_t)(uart + 0x38) = 0x50;	/* UARTIMSC: RX, RX timeout */
+	console_print("corners: press a key\n");
+	while ((intid = gic_acknowledge()) >= GIC_SPURIOUS) {
+		cpu_wfi();
+	}
+	say_equal("a key is an interrupt", intid, fdt_intid(&node, 0));
+	say_equal("and its letter", console_read(), 'k');
+	gic_end(intid);
+}
+
 static void calls(void)
 {
 	say_check("SMCCC is 1.1 or later", hvc_call(SMCCC_VERSION, 0, 0, 0) >= 0x10001);
@@ -387,13 +424,19 @@ void guest_main(const void *fdt)
 		loads();
 	}
 	debug(shared);
-	standby();
+	standby(false);
+	if (option_has(args, "hrt")) {
+		standby(true);
+	}
 	two_ends();
 	calls();
 	if (option_has(args, "two") && gicr != 0) {
 		other_gicr(option_has(args, "hrt"));
 	}
 	unaligned();
+	if (option_has(args, "keys")) {
+		keys(fdt);
+	}
 	console_print("corners: done\n");
 	if (option_has(args, "off")) {
 		psci_system_off();
