@@ -43,6 +43,8 @@ SYSREG_WRITE(icc_dir_el1, "s3_0_c12_c11_1")
 #define SMCCC_VERSION	0x80000000u
 #define ARCH_FEATURES	0x80000001u
 #define VENDOR_UID	0x8600ff01u
+#define PV_TIME_FEATURES	0xc5000020u
+#define PV_TIME_ST	0xc5000021u
 #define MS		1000000u
 
 static uint64_t gicd, gicc;	/* gicc: 0 on GICv3 */
@@ -383,13 +385,16 @@ static void keys(const void *fdt)
 	gic_end(intid);
 }
 
-static void calls(void)
+/* Time is stolen of who shares a core. */
+static void calls(bool shared)
 {
 	say_check("SMCCC is 1.1 or later", hvc_call(SMCCC_VERSION, 0, 0, 0) >= 0x10001);
 	say_equal("it knows SMCCC_VERSION", hvc_call(ARCH_FEATURES, SMCCC_VERSION, 0, 0), 0);
 	say_equal("it knows itself", hvc_call(ARCH_FEATURES, ARCH_FEATURES, 0, 0), 0);
 	say_equal("it knows no workaround", hvc_call(ARCH_FEATURES, 0x80008000u, 0, 0), -1);
 	say_check("somebody is there", hvc_call(VENDOR_UID, 0, 0, 0) != -1);
+	say_equal("stolen time", hvc_call(PV_TIME_FEATURES, PV_TIME_ST, 0, 0), shared ? 0 : -1);
+	say_check("and a page of it", (hvc_call(PV_TIME_ST, 0, 0, 0) != -1) == shared);
 }
 
 void guest_main(const void *fdt)
@@ -429,7 +434,7 @@ void guest_main(const void *fdt)
 		standby(true);
 	}
 	two_ends();
-	calls();
+	calls(shared);
 	if (option_has(args, "two") && gicr != 0) {
 		other_gicr(option_has(args, "hrt"));
 	}
