@@ -37,6 +37,7 @@ SYSREG_WRITE(icc_dir_el1, "s3_0_c12_c11_1")
 #define TDCC		(1ull << 12)	/* of MDSCR_EL1 */
 #define PRIORITY	0x400u		/* GICD_IPRIORITYR */
 #define SPI		40u
+#define GICR_SGI	0x10000u	/* SGI and PPI frame of the first redistributor */
 #define GICR_OTHER	0x30000u	/* SGI and PPI frame of the second redistributor */
 #define SGI		5u
 #define CPU_SUSPEND	0xc4000001u
@@ -313,6 +314,32 @@ static void two_ends(void)
 	split_eoi(false);
 }
 
+/* The end of an interrupt that is not active takes another one's priority away; that is all. */
+static void wrong_end(void)
+{
+	const uint64_t at = gicc != 0 ? gicd : gicr + GICR_SGI;
+	uint64_t until = read_cntvct_el0() + read_cntfrq_el0() / 50;
+	uint32_t intid;
+
+	timer_arm(0);
+	cpu_isb();
+	cpu_wfi();
+	intid = gic_acknowledge();
+	priority_drop(SPI);
+	write_cntv_ctl_el0(0);
+	while (read_cntvct_el0() < until) {		/* others run meanwhile: all is saved */
+	}
+	say_check("an end that is not due ends nothing", intid == timer &&
+		  (*(volatile uint32_t *)(uintptr_t)(at + 0x300) & 1u << timer) != 0);
+	*(volatile uint32_t *)(uintptr_t)(at + 0x380) = 1u << timer;	/* ICACTIVER0 */
+	timer_arm(0);
+	cpu_isb();
+	cpu_wfi();
+	say_equal("and takes nothing away", gic_acknowledge(), timer);
+	write_cntv_ctl_el0(0);
+	gic_end(timer);
+}
+
 /* A register of the second vCPU's redistributor. */
 static volatile uint32_t *other_at(uint64_t offset)
 {
@@ -434,6 +461,9 @@ void guest_main(const void *fdt)
 		standby(true);
 	}
 	two_ends();
+	if (!option_has(args, "hrt")) {
+		wrong_end();
+	}
 	calls(shared);
 	if (option_has(args, "two") && gicr != 0) {
 		other_gicr(option_has(args, "hrt"));
