@@ -101,6 +101,11 @@ def label(path, line):
 
 # ---- Blocks that nothing executes ----
 
+def plain(text):
+    """A line of a source without its comment, and with single blanks."""
+    return re.sub(r"\s*/\*.*$", "", re.sub(r"\s+", " ", text)).strip()
+
+
 class Block:
     """Lines without one between them that is executed, in one function."""
 
@@ -127,7 +132,7 @@ def blocks(coverage):
             elif last is not None and last.key[1] == function:
                 last.last = number
             else:
-                last = Block(name, function, number, text[number - 1].strip())
+                last = Block(name, function, number, plain(text[number - 1]))
                 found.append(last)
     return found
 
@@ -143,7 +148,7 @@ def reasons(path):
             continue
         match = re.match(r"- `([^`]*)`: `([^`]*)`: \S", line)
         if match and file is not None:
-            found[(file, *match.groups())] = number
+            found[(file, match.group(1), plain(match.group(2)))] = number
         elif line.startswith("- ") and file is not None:
             raise Failure(f"{path}:{number}: not \"- `function`: `first line`: why\"")
     return found

@@ -29,6 +29,7 @@ SYSREG_READ(dbgbvr0_el1, "dbgbvr0_el1")
 SYSREG_WRITE(dbgbvr0_el1, "dbgbvr0_el1")
 SYSREG_READ(icc_ctlr_el1, "s3_0_c12_c12_4")
 SYSREG_WRITE(icc_ctlr_el1, "s3_0_c12_c12_4")
+SYSREG_WRITE(icc_sgi1r_el1, "s3_0_c12_c11_5")
 SYSREG_WRITE(icc_dir_el1, "s3_0_c12_c11_1")
 
 #define SPSR_USER32	0x1d0ull	/* AArch32 User, A32, A I F masked */
@@ -340,6 +341,31 @@ static void wrong_end(void)
 	gic_end(timer);
 }
 
+/* Interrupts to itself: the first one and those that find all as it was. */
+static void self_sgi(void)
+{
+	uint32_t count = 0;
+
+	gic_enable(SGI, 0x80);
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t intid;
+
+		if (gicc != 0) {			/* GICD_SGIR, to itself */
+			*(volatile uint32_t *)(uintptr_t)(gicd + 0xf00) = 2u << 24 | SGI;
+		} else {
+			write_icc_sgi1r_el1((uint64_t)SGI << 24 | 1u << (read_mpidr_el1() & 15));
+		}
+		cpu_isb();
+		cpu_wfi();
+		intid = gic_acknowledge();
+		count += (intid & 0x3ff) == SGI;	/* GICv2: and who sent it */
+		if ((intid & 0x3ff) < GIC_SPURIOUS) {
+			gic_end(intid);
+		}
+	}
+	say_equal("SGIs to itself", count, 4);
+}
+
 /* A register of the second vCPU's redistributor. */
 static volatile uint32_t *other_at(uint64_t offset)
 {
@@ -361,8 +387,8 @@ static void other_gicr(bool hrt)
 	if (hrt) {
 		return;					/* it takes SGIs itself, once it is on */
 	}
-	__asm__ volatile("msr s3_0_c12_c11_5, %0\n"	/* ICC_SGI1R_EL1 */
-			 "isb" ::"r"((uint64_t)SGI << 24 | 1u << 1) : "memory");
+	write_icc_sgi1r_el1((uint64_t)SGI << 24 | 1u << 1);
+	cpu_isb();
 	say_check("an SGI waits for it", (*other_at(0x200) & 1u << SGI) != 0);
 }
 
@@ -465,6 +491,7 @@ void guest_main(const void *fdt)
 		wrong_end();
 	}
 	calls(shared);
+	self_sgi();
 	if (option_has(args, "two") && gicr != 0) {
 		other_gicr(option_has(args, "hrt"));
 	}

@@ -30,7 +30,7 @@ def checks(m):
 def test_shared(boot, board, level):
     """On a core that it shares."""
     m = boot(board, SHARED.format(board=board, level=level))
-    assert checks(m) == 37
+    assert checks(m) == 38
     m.wait_line("hello", "^hello 2$")
     assert m.status()["vm"]["corners"]["state"] == "running"
 
@@ -40,7 +40,7 @@ def test_alone(boot, board, level):
     """On a core of its own; and when the only guest switches itself off, so does the machine."""
     m = boot(board, ALONE.format(board=board, level=level))
     more = {("virt", "nrt"): 4, ("virt", "hrt"): 3}
-    assert checks(m) == (37 if level == "nrt" else 29) + more.get((board, level), 0)
+    assert checks(m) == (38 if level == "nrt" else 30) + more.get((board, level), 0)
     assert m.wait_end() == 0
     assert m.lines_of(machine.HV)[-1] == "no VM is left: switching off"
 
@@ -69,7 +69,7 @@ def test_processor(boot, processor, level, version, monkeypatch):
     board = "virt" if version == 3 else "virt-gicv2"
     m = boot(board, OTHERS.format(board=board, level=level), ["-cpu", processor])
     # Without AArch32 state four fewer; with PAN three more.
-    assert checks(m) - (37 if level == "nrt" else 29) in (0, -4, 3, -1)
+    assert checks(m) - (38 if level == "nrt" else 30) in (0, -4, 3, -1)
     m.escape("2")
     m.wait_line("kizami", "console: faulty")
     m.send("i")
@@ -96,7 +96,7 @@ def test_key(boot, board, level):
     m.escape("1")
     m.wait_line("kizami", "console: corners")
     m.send("k")
-    assert checks(m) == (39 if level == "nrt" else 31)
+    assert checks(m) == (40 if level == "nrt" else 32)
 
 
 SERVER = f"""board = {{board}}
