@@ -52,6 +52,7 @@ endif
 HOT := arch/arm64/quick.c arch/arm64/switch.c hv/sched_quick.c
 TAILS := trap_sched|trap_job_done|trap_irq_long|trap_call_long
 DEP = -MMD -MP -MT $@ -MF $(@:=.d)
+include tests/coverage/coverage.mk
 
 # ---- The hypervisor -------------------------------------------------------------------------
 HV_SRC := $(wildcard hv/*.c arch/*.c arch/arm64/*.c arch/arm64/*.S)
@@ -187,7 +188,7 @@ $(2): $(1) Makefile $$(call links,$(1)) $(TEST_HEADERS)
 	$(3) $$(call flags,$(1)) -o $$@ $$(filter %.c,$$^) $(4)
 endef
 $(foreach t,$(HOST_TESTS),$(eval $(call test_rule,$(t:$(B)/host/tests/%=tests/host/%.c),$(t),\
-	$(CC_HOST) $(CFLAGS_TEST),-lcmocka -lfdt)))
+	$(CC_HOST) $(CFLAGS_TEST),-lcmocka -lfdt $(COV_TEST))))
 $(foreach t,$(FUZZERS),$(eval $(call test_rule,$(t:$(B)/host/fuzz/%=tests/fuzz/%.c),$(t),\
 	clang -fsanitize=fuzzer $(CFLAGS_TEST) -Itools/kzc,-lconfuse -lfdt)))
 

@@ -22,10 +22,13 @@ SYSREG_WRITE(vbar_el1, "vbar_el1")
 SYSREG_WRITE(cpacr_el1, "cpacr_el1")
 SYSREG_READ(id_aa64pfr0_el1, "id_aa64pfr0_el1")
 SYSREG_READ(cntpct_el0, "cntpct_el0")
+SYSREG_READ(pan, "s3_0_c4_c2_3")
+SYSREG_WRITE(pan, "s3_0_c4_c2_3")
 
 #define ESR_EC(esr)	((uint32_t)((esr) >> 26) & 0x3fu)
 #define EC_UNKNOWN	0x00u
 #define EC_ILLEGAL	0x0eu
+#define EC_SVC32	0x11u
 #define EC_SVC		0x15u
 #define EC_FETCH	0x21u
 #define EC_PC_ALIGN	0x22u
@@ -42,12 +45,16 @@ SYSREG_READ(cntpct_el0, "cntpct_el0")
 #define SPSR_IL_SS	0x300000ull
 #define SPSR_EL1H	5ull
 #define SLOT_EL0	8u
+#define SLOT_EL0_32	12u
 
 /* What the last exception was, and how many there were. */
 struct probe {
 	uint64_t faults;	/* synchronous ones */
 	uint64_t interrupts;	/* IRQ, FIQ, SError */
 	uint64_t esr, far, pc;
+	uint64_t slot;		/* index in the vector table */
+	bool reads_pan;		/* the guest's wish: the processor has PAN */
+	uint64_t pan;		/* PSTATE.PAN in the handler, if so */
 	uint64_t user_esr;	/* of the last one at EL0 that was not SVC */
 };
 static struct probe probe;
@@ -61,8 +68,11 @@ void probe_exception(uint64_t *frame, uint64_t slot);
 /* slot is the index in the vector table. */
 __attribute__((used)) void probe_exception(uint64_t *frame, uint64_t slot)
 {
-	const uint64_t spsr = (read_spsr_el1() | SPSR_DAIF) & ~SPSR_IL_SS;
+	uint64_t spsr = (read_spsr_el1() | SPSR_DAIF) & ~SPSR_IL_SS;
 
+	if (slot == SLOT_EL0_32) {
+		spsr = read_spsr_el1();		/* has other bits there */
+	}
 	if ((slot & 3) != 0) {
 		probe.interrupts++;
 		write_spsr_el1(spsr);	/* masked from here on */
@@ -72,12 +82,17 @@ __attribute__((used)) void probe_exception(uint64_t *frame, uint64_t slot)
 	probe.esr = read_esr_el1();
 	probe.far = read_far_el1();
 	probe.pc = read_elr_el1();
-	if (slot == SLOT_EL0 && ESR_EC(probe.esr) != EC_SVC) {
+	probe.slot = slot;
+	if (probe.reads_pan) {
+		probe.pan = read_pan();
+	}
+	if (slot >= SLOT_EL0 && ESR_EC(probe.esr) != EC_SVC && ESR_EC(probe.esr) != EC_SVC32) {
 		probe.user_esr = probe.esr;
 	}
 	switch (ESR_EC(probe.esr)) {
 	case EC_SVC:
-		write_spsr_el1(spsr | SPSR_EL1H);
+	case EC_SVC32:
+		write_spsr_el1(SPSR_DAIF | SPSR_EL1H);
 		return;
 	case EC_ILLEGAL:
 	case EC_BREAKPOINT:

@@ -18,6 +18,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import covered  # noqa: E402
 import machine  # noqa: E402
 import masked  # noqa: E402
 
@@ -35,6 +36,8 @@ def pytest_configure(config):
     """Every machine of the session counts how long the hypervisor keeps interrupts masked: the
     workers' too, which inherit the folder."""
     config.addinivalue_line("markers", "xdist_group(name): one worker runs all of the group")
+    if covered.is_on():
+        return
     if not masked.PLUGIN.is_file():
         raise pytest.UsageError(f"{masked.PLUGIN} is missing: make all")
     if "MASKED" not in os.environ:
@@ -52,9 +55,16 @@ def pytest_collection_modifyitems(config, items):
         items.sort(key=order)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol():
+    """The machines of a test end with it."""
+    yield
+    covered.collect()
+
+
 def pytest_sessionfinish(session):
     """The longest stretches of the session; one that is over its budget is one more failure."""
-    if is_worker(session.config):
+    if is_worker(session.config) or covered.is_on():
         return
     stretches = masked.merge(os.environ["MASKED"])
     if not stretches.count:
@@ -72,7 +82,7 @@ def pytest_sessionfinish(session):
 
 def pytest_unconfigure(config):
     """Nothing is left of what the session counted, unless somebody asked for it."""
-    if is_worker(config):
+    if is_worker(config) or covered.is_on():
         return
     if Path(os.environ["MASKED"]).name.startswith("masked-"):
         shutil.rmtree(os.environ["MASKED"], ignore_errors=True)

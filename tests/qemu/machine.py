@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pexpect
 
+import covered
 import masked
 
 ROOT = Path(__file__).resolve().parents[2]
-LOGS = ROOT / "build/test/qemu"
+LOGS = ROOT / ("build/cov/qemu" if covered.is_on() else "build/test/qemu")
 KZC = ROOT / "build/host/kzc"
 BOARDS = ("zcu102", "virt", "virt-gicv2")
 HV = "kizami"
@@ -46,8 +47,8 @@ def image_build(conf, name, options=()):
         conf = LOGS / f"{name}.conf"
         conf.write_text(text)
     image = LOGS / f"{name}.img"
-    done = subprocess.run([KZC, "build", conf, "-o", image, *options], capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run([KZC, "build", conf, "-o", image, *covered.build_options(), *options],
+                          capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"kzc build {conf}:\n{done.stdout}{done.stderr}"
     return image
 
@@ -106,7 +107,8 @@ class Machine:
         self.seen = 0           # lines that wait_line() has gone past
         self.marks = 0
         self.output = open(log, "w", encoding="utf-8", newline="")
-        words = [str(word) for word in [*command[1:], *masked.arguments(command)]]
+        plugin = covered if covered.is_on() else masked
+        words = [str(word) for word in [*command[1:], *plugin.arguments(command)]]
         self.child = pexpect.spawn(str(command[0]), words,
                                    encoding="utf-8", codec_errors="replace", echo=False,
                                    timeout=None, cwd=str(ROOT), dimensions=(50, 200))

@@ -11,9 +11,10 @@ import time
 import pytest
 
 import blob
+import covered
 import machine
 
-HV_ELF = machine.ROOT / "build/arm64/kizami.elf"
+HV_ELF = covered.ELF if covered.is_on() else machine.ROOT / "build/arm64/kizami.elf"
 # The core behind a busy one is late in its turn when QEMU emulates all of them on one thread:
 # so the hostile guest has the last core.
 CONF = """board = {board}
