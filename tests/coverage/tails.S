@@ -38,10 +38,12 @@ __wrap_trap_\name:
 	ret
 	.endr
 
-	/* What C calls; these never return. */
+	/* What C calls; these never return. SP is as the vector had it: percpu's address. */
 	.irp	name, sched, job_done
 	.global	__wrap_trap_\name
 __wrap_trap_\name:
 	load_rest
+	ldr	x2, [x0, #VCPU_HOST_SP]
+	mov	sp, x2
 	b	__real_trap_\name
 	.endr
