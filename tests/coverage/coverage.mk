@@ -40,7 +40,7 @@ else
 # Time is not what it is in the real image, so what the QEMU tests find does not matter here.
 # Not in it: what is about another compiler, or about counting instructions.
 COV_DATA := $(CURDIR)/build/cov/data
-COV_IGNORE := $(patsubst %,--ignore tests/qemu/test_%.py,clang masked masked_console)
+COV_IGNORE := $(patsubst %,--ignore tests/qemu/test_%.py,clang masked masked_console paths trace_cost)
 .PHONY: coverage
 coverage: all images ## what the tests execute of the hypervisor, by line and branch
 	@scripts/setup coverage
