@@ -133,7 +133,7 @@ exit_sysreg:
 	b.ne	exit_abort
 	ubfx	w4, w1, #5, #5
 	cmp	w4, #17
-	b.hi	exit_long
+	b.hi	exit_sysreg_long
 	bl	trap_sysreg
 	mov	sp, x0
 	restore_short
@@ -150,6 +150,11 @@ exit_abort:
 	mov	sp, x0
 	restore_short
 	eret
+
+exit_sysreg_long:
+	save_rest
+	bl	trap_sysreg
+	b	exit_all
 
 	slot_bug 3
 exit_long:

@@ -31,8 +31,9 @@ $(B)/host/covered.so: tools/covered/covered.c Makefile
 # Not those that are about kzc only, and not the one that takes minutes to do more of test_sched.
 COV_HOST = $(filter-out %/test_rt %/test_rt_inner %/test_sched_sets,$(HOST_TESTS))
 .PHONY: coverage-build coverage-host
-coverage-build: $(B)/arm64/kizami.elf $(B)/host/covered.so $(COV_HOST)
+coverage-build: $(B)/arm64/kizami.elf $(B)/host/covered.so
 coverage-host: coverage-build
+	@$(MAKE) COVERAGE=1 $(COV_HOST)
 	@find $(B)/host -name "*.gcda" -delete
 	@fail=0; for t in $(COV_HOST); do ./$$t >$$t.log 2>&1 || { fail=1; tail $$t.log; }; done; \
 		exit $$fail

@@ -202,8 +202,8 @@ def test_storm(boot, board):
         for figure in ("min", "avg", "max", "begin_max"):
             assert abs(after[figure] - before[figure]) <= OVERHEAD, f"{name}: {before}, {after}"
     taken = reader.next("c", r"^storm: taken (?P<taken>\d+)$")["taken"]
-    # All of its time, 20 of each 100 ms of 2.5 s, went into them: at 600 instructions each or less.
-    assert 500 * MS / 600 <= taken, taken
+    # All of its time, 20 of each 100 ms of 2.5 s, went into them: at 700 instructions each or less.
+    assert 500 * MS / 700 <= taken, taken
     assert m.status()["exits"]["c:0"]["irq"] >= taken
 
 
