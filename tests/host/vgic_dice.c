@@ -519,6 +519,7 @@ void dice_run(uint32_t seed, uint32_t ops)
 		bed_use(i);
 		finish();
 	}
+	seen.again += bed.again;
 	seen.quick += bed.quick;
 	seen.half += bed.half;
 	seen.slow += bed.slow;
