@@ -110,7 +110,6 @@ void vgic_hw_irq(struct vcpu *v, uint32_t intid)
 
 	vgic_lock(vgic);
 	vgic_forget_locked(v, b, intid);
-	v->arch.vgic.again = 0;
 	b->held |= BIT(n);
 	b->latch |= BIT(n);
 	if (b->cpu[n] == v->id && v->cpu == arch_this_cpu() && vgic_is_loaded(v)) {

@@ -57,8 +57,8 @@ struct vgic_cpu {
 	};
 	/*
 	 * What list register again_lr gets when the virtual timer fires again; 0: that has to be
-	 * looked at. Its core sets it; who changes anything of what it says clears it. Both under
-	 * vgic.lock; its core reads it without.
+	 * looked at. Its core sets it, vgic_forget_again clears it, both under vgic.lock; its core
+	 * reads it without. While it is set vgic_quick_again would write the same.
 	 */
 	uint64_t again;
 	uint32_t again_lr;

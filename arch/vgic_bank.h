@@ -22,4 +22,10 @@ static inline uint32_t vgic_bank_pending(const struct vgic_bank *b)
 	return b->latch | (b->line & ~b->edge);
 }
 
+/* Something of what g->again says may change. Any core, under vgic.lock. */
+static inline void vgic_forget_again(struct vgic_cpu *g)
+{
+	__atomic_store_n(&g->again, 0, __ATOMIC_RELAXED);
+}
+
 #endif

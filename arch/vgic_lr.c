@@ -39,7 +39,6 @@ static struct lr lr_pending(struct vcpu *v, uint32_t i) REQUIRES(irq_class)
 		.hw = (g->lr_hw & BIT(i)) != 0,
 	};
 
-	__atomic_store_n(&g->again, 0, __ATOMIC_RELAXED);
 	g->lr_word[i] = gic_lr_word(&lr);
 	return lr;
 }
@@ -48,6 +47,7 @@ void vgic_word_locked(struct vcpu *v, uint32_t intid)
 {
 	const struct vgic_bank *b = &v->arch.vgic.bank;
 
+	vgic_forget_again(&v->arch.vgic);
 	if ((b->inlr & BIT(intid)) != 0) {
 		(void)lr_pending(v, b->lr[intid]);
 	}
@@ -148,7 +148,9 @@ static void lr_free(struct vcpu *v, uint32_t i, uint32_t state) REQUIRES(irq_cla
 	uint32_t n = intid % 32;
 	uint32_t bit = BIT(n);
 
-	g->again = 0;
+	if (i == g->again_lr) {
+		vgic_forget_again(g);
+	}
 	if ((state & LR_PENDING) != 0) {
 		lr_unpend(v, b, intid, i);
 	}
@@ -264,7 +266,6 @@ static void hcr_update(struct vcpu *v, bool more_waits)
 		       (ended_outside ? GIC_HCR_LRENPIE : 0);
 
 	if (hcr != g->hcr) {
-		g->again = 0;
 		g->hcr = hcr;
 		gic_hcr_write(hcr);
 	}
@@ -379,7 +380,6 @@ static void answer(struct vcpu *v) REQUIRES(irq_class)
 
 		b->snap = gic_lr_state(i) == LR_ACTIVE ? b->snap | bit : b->snap & ~bit;
 		b->fresh |= b->asked & bit;
-		g->again = 0;		/* which takes no answer back */
 		b->asked &= ~bit;
 	}
 }
@@ -388,6 +388,7 @@ void vgic_sync_locked(struct vcpu *v)
 {
 	struct vgic_cpu *g = &v->arch.vgic;
 
+	vgic_forget_again(g);		/* hcr, lr_hw and fresh may change, too */
 	g->due = false;
 	lr_reclaim(v);
 	if ((g->hcr & GIC_HCR_LRENPIE) != 0) {

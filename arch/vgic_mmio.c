@@ -216,6 +216,9 @@ static void bits_write(struct vcpu *me, struct vcpu *owner, struct vgic_bank *b,
 		break;
 	}
 	vgic_live_locked(me->vm, b);
+	if (first == 0) {
+		vgic_forget_again(&owner->arch.vgic);
+	}
 	if (set != 0) {
 		vgic_notify_locked(me->vm, concerned(owner, first));
 	}
@@ -457,7 +460,10 @@ static void ctlr_access(struct vcpu *v, struct access *a) REQUIRES(irq_class)
 		return;
 	}
 	for (uint32_t i = 0; i < v->vm->cfg->vcpu_count; i++) {
-		vgic_live_locked(v->vm, &v->vm->vcpu[i].arch.vgic.bank);
+		struct vgic_cpu *g = &v->vm->vcpu[i].arch.vgic;
+
+		vgic_live_locked(v->vm, &g->bank);
+		vgic_forget_again(g);
 	}
 	for (uint32_t i = 1; i < v->vm->cfg->irq_lines / 32; i++) {
 		vgic_live_locked(v->vm, &vgic->spi[i - 1]);
@@ -498,15 +504,6 @@ static enum verdict gicd_locked(struct vcpu *v, uint32_t offset, struct access *
 	return DONE;
 }
 
-/* A register may change what the VM's vCPUs know of their timers' next time. */
-static void forget_again_locked(struct vm *vm)
-{
-	/* Bound: KZ_VCPUS_MAX. */
-	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
-		__atomic_store_n(&vm->vcpu[i].arch.vgic.again, 0, __ATOMIC_RELAXED);
-	}
-}
-
 enum verdict vgic_gicd(struct vcpu *v, struct access *a)
 {
 	struct vgic *vgic = &v->vm->arch.vgic;
@@ -520,7 +517,6 @@ enum verdict vgic_gicd(struct vcpu *v, struct access *a)
 		return DONE;
 	}
 	vgic_lock(vgic);
-	forget_again_locked(v->vm);
 	verdict = gicd_locked(v, (uint32_t)a->addr, a);
 	vgic_unlock(vgic);
 	return verdict;
@@ -538,7 +534,6 @@ enum verdict vgic_gicr(struct vcpu *v, struct access *a)
 	}
 	if (offset >= GICR_SGI + GICD_IGROUPR && offset < GICR_SGI + GICD_ICFGR + 0x100) {
 		vgic_lock(vgic);
-		forget_again_locked(v->vm);
 		verdict = interrupt_access(v, owner, offset - GICR_SGI, 0, GIC_PRIVATE, a);
 		vgic_unlock(vgic);
 	} else if ((offset & ~7u) == GICR_TYPER) {

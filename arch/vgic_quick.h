@@ -48,8 +48,10 @@ static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool 
 }
 
 /*
- * The same for the virtual timer, when nothing has changed since. No lock: who changes something
- * at this moment also asks this core to look at its list registers. Own core.
+ * The same for the virtual timer, when nothing has changed since. No lock: another vCPU may
+ * change what `again` says between load and write. Then the timer was first: under one lock, who
+ * changes it forgets it and then asks this core, so that vgic_sync_locked puts the list register
+ * right; and this core cannot see that request and `again` as it was. Own core.
  */
 static ALWAYS_INLINE bool vgic_quick_timer(const struct vcpu *v, bool v3)
 {

@@ -155,7 +155,6 @@ void vgic_reset_cpu(struct vcpu *v)
 	v->arch.vgic.bank.inlr = 0;
 	v->arch.vgic.hcr = GIC_HCR_EN;
 	v->arch.vgic.plain = true;
-	v->arch.vgic.again = 0;
 	v->arch.kick = v->cpu->sched.shared ? 0 : gic.sgi_value[v->cpu->id];
 	v->arch.vgic.ppis = gic.v3 ? gic.gicr[v->cpu->id] + GICR_SGI : gic.gicd;
 	gic_hcr_write(GIC_HCR_EN);

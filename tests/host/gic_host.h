@@ -38,6 +38,7 @@ struct gic_host {
 	uint32_t lr_writes;		/* of all cores */
 	bool coming;			/* twins are made active after their list registers */
 	uint32_t kicks;			/* SGIs that our cores sent each other */
+	void (*before_lr)(void);	/* once, before the next word into a list register */
 };
 extern struct gic_host gic_host;
 

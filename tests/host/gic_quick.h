@@ -7,6 +7,7 @@
 #define GIC_QUICK_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <sysreg.h>
 #include "gic.h"
 #include "gic_host.h"
@@ -65,7 +66,13 @@ static inline uint64_t gic_quick_lr_get(bool v3, uint32_t i)
 
 static inline void gic_quick_lr_set(bool v3, uint32_t i, uint64_t v)
 {
+	void (*hook)(void) = gic_host.before_lr;
+
 	assert(v3 == gic.v3 && i < GIC_LRS_MAX);
+	gic_host.before_lr = NULL;
+	if (hook != NULL) {
+		hook();
+	}
 	gic_host_ich_write(GIC_HOST_LR + 4 * i, v);
 }
 

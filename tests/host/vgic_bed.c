@@ -136,14 +136,37 @@ void bed_start(bool v3, uint32_t cpus, uint8_t lr_count)
 
 /* ---- The real model ---- */
 
+/* One lock, so no other core is in the middle of something. */
+void bed_again_check(void)
+{
+	for (uint32_t c = 0; c < naive->cpus; c++) {
+		const struct vgic_cpu *g = &bed_vcpu(c)->arch.vgic;
+		const struct vgic_bank *b = &g->bank;
+		uint32_t bit = BIT(BED_VTIMER);
+		uint32_t i = g->again_lr;
+
+		if (g->again == 0) {
+			continue;
+		}
+		if ((b->live & b->inlr & ~b->active & ~b->fresh & bit) == 0 ||
+		    g->hcr != GIC_HCR_EN || i != b->lr[BED_VTIMER] ||
+		    (g->lr_used & g->lr_hw & BIT(i)) == 0 || g->lr_intid[i] != BED_VTIMER ||
+		    g->again != g->lr_word[i]) {
+			fail_msg("vCPU %u knows of its timer what is not so", c);
+		}
+	}
+}
+
 /* The end of every exit. */
 static void finish(uint32_t cpu)
 {
 	struct vcpu *v = bed_vcpu(cpu);
 
+	bed_again_check();
 	if (v->hazard != 0) {
 		v->hazard = 0;
 		vgic_attend(v);
+		bed_again_check();
 	}
 }
 
@@ -378,6 +401,7 @@ void bed_off(uint32_t cpu)
 	host.cpu[cpu].arch.ppis = 0;
 	host.cpu[cpu].vcpu = NULL;
 	v->state = VCPU_OFF;
+	bed_again_check();
 	v->hazard = 0;
 	bed.now->running[cpu] = false;
 	naive->cpu[cpu].run_count = 0;

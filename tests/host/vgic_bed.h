@@ -63,6 +63,8 @@ void bed_leave(uint32_t cpu);
 bool bed_wait(uint32_t cpu);
 /* Its budget is used up: its devices are masked, until it comes. */
 void bed_spend(uint32_t cpu);
+/* What is known of the VM's timers is what would be found out. */
+void bed_again_check(void);
 /* What the interface has of the guest's own. */
 void bed_vif_check(uint32_t cpu);
 

@@ -30,7 +30,7 @@ extern struct vgic_run run;
 
 /* What was reached, so that the dice are known to roll. */
 struct vgic_seen {
-	uint64_t acks, early, nested, sources, checks, fires;
+	uint64_t acks, early, nested, sources, checks, fires, again;
 	uint64_t waits, quick, half, slow, fired, late, waited;
 };
 extern struct vgic_seen seen;
