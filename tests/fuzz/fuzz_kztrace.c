@@ -106,6 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (data[0] >= COMMANDS) {
 			command("report", path, false);
 			command("hist", path, true);
+			command("timeline", path, true);
+			command("json", path, true);
 		}
 	}
 	bed_loud();

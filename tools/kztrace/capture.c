@@ -136,38 +136,43 @@ static const struct kz_cfg *cfg_find(const struct whole *image)
 	return NULL;
 }
 
-static bool image_open(struct capture *c)
+/* The image, and the configuration in it; NULL if there is none that is right. */
+static const struct kz_cfg *image_open(struct capture *c)
 {
 	const char *path = c->args.image;
+	const struct kz_cfg *cfg;
 	struct blob_where where;
 	uint64_t size;
 	size_t avail;
 	enum blob_err err;
 
 	if (!whole_map(path, &c->image)) {
-		return false;
+		return NULL;
 	}
 	if ((c->image.size < HEADER_SIZE) ||
 	    (memcmp(c->image.data + MAGIC_AT, "ARM\x64", 4) != 0)) {
-		return wrong("%s: not a boot image (a Linux arm64 Image)", path);
+		wrong("%s: not a boot image (a Linux arm64 Image)", path);
+		return NULL;
 	}
 	memcpy(&size, c->image.data + IMAGE_SIZE_AT, sizeof(size));
 	if (c->image.size < size) {
-		return wrong("%s: it has %zu bytes of %" PRIu64 ": it is truncated", path,
-			     c->image.size, size);
+		wrong("%s: it has %zu bytes of %" PRIu64 ": it is truncated", path, c->image.size,
+		      size);
+		return NULL;
 	}
-	c->cfg = cfg_find(&c->image);
-	if (c->cfg == NULL) {
-		return wrong("%s: there is no configuration in it: kzc build makes images that "
-			     "have one",
-			     path);
+	cfg = cfg_find(&c->image);
+	if (cfg == NULL) {
+		wrong("%s: there is no configuration in it: kzc build makes images that have one",
+		      path);
+		return NULL;
 	}
-	avail = c->image.size - (size_t)c->cfg->blob_offset;
-	err = blob_check(c->cfg, avail, &where);
+	avail = c->image.size - (size_t)cfg->blob_offset;
+	err = blob_check(cfg, avail, &where);
 	if (err != BLOB_OK) {
-		return wrong("%s: its configuration: %s", path, blob_strerror(err));
+		wrong("%s: its configuration: %s", path, blob_strerror(err));
+		return NULL;
 	}
-	return true;
+	return cfg;
 }
 
 /* What is at a physical address, if all of size bytes are in the file; else NULL. */
@@ -422,10 +427,12 @@ static bool summary(struct capture *c)
 
 /* ---- The command ---- */
 
-static int usage(const char *what, const char *word)
+/* False, for those who return that. */
+static bool usage(const char *what, const char *word)
 {
 	wrong("%s%s", what, word);
-	return command_usage("capture");
+	(void)command_usage("capture");
+	return false;
 }
 
 static bool number_read(const char *text, uint64_t *out)
@@ -467,8 +474,8 @@ static const char *option_take(struct args *a, int opt)
 	}
 }
 
-/* 0: go on; else an exit code + 1. */
-static int args_read(struct args *a, int argc, char **argv)
+/* Whether to go on; if not, the code to exit with. */
+static bool args_read(struct args *a, int argc, char **argv, int *code)
 {
 	static const struct option options[] = {
 		{ "image", required_argument, NULL, 'i' },
@@ -481,36 +488,38 @@ static int args_read(struct args *a, int argc, char **argv)
 	};
 	int opt;
 
+	*code = EXIT_USAGE;
 	optind = 0; /* somebody may have used it before */
 	while ((opt = getopt_long(argc, argv, ":i:o:h", options, NULL)) != -1) {
 		const char *error = NULL;
 
 		if (opt == 'h') {
-			return command_help("capture") + 1;
+			*code = command_help("capture");
+			return false;
 		}
 		if ((opt == '?') || (opt == ':')) {
 			return usage((opt == '?') ? "unknown option " : "a value is missing for ",
-				     argv[optind - 1]) +
-			       1;
+				     argv[optind - 1]);
 		}
 		error = option_take(a, opt);
 		if (error != NULL) {
-			return usage(error, optarg) + 1;
+			return usage(error, optarg);
 		}
 	}
 	if (argc - optind != 1) {
-		return usage("there is one file of RAM", "") + 1;
+		return usage("there is one file of RAM", "");
 	}
 	a->ram = argv[optind];
-	if ((a->image == NULL) || (a->output == NULL)) {
-		return usage((a->image == NULL) ? "-i IMAGE is missing" : "-o FILE is missing",
-			     "") +
-		       1;
+	if (a->image == NULL) {
+		return usage("-i IMAGE is missing", "");
+	}
+	if (a->output == NULL) {
+		return usage("-o FILE is missing", "");
 	}
 	if ((a->follow != 0) && (a->seconds > 0)) {
-		return usage("--follow and --seconds are for one time each", "") + 1;
+		return usage("--follow and --seconds are for one time each", "");
 	}
-	return 0;
+	return true;
 }
 
 static bool is_file(const char *path)
@@ -525,7 +534,8 @@ static bool capture_run(struct capture *c)
 	struct sigaction action = { .sa_handler = on_signal };
 	bool ok;
 
-	if (!image_open(c) || !ram_open(c)) {
+	c->cfg = image_open(c);
+	if ((c->cfg == NULL) || !ram_open(c)) {
 		return false;
 	}
 	c->out = fopen(c->args.output, "wb");
@@ -553,17 +563,14 @@ static bool capture_run(struct capture *c)
 int capture_main(int argc, char **argv)
 {
 	struct capture *c = calloc(1, sizeof(*c));
-	int code = EXIT_WRONG;
+	int code;
 
 	if (c == NULL) {
 		wrong("out of memory");
-		return code;
+		return EXIT_WRONG;
 	}
-	code = args_read(&c->args, argc, argv);
-	if (code == 0) {
+	if (args_read(&c->args, argc, argv, &code)) {
 		code = capture_run(c) ? EXIT_SUCCESS : EXIT_WRONG;
-	} else {
-		code--;
 	}
 	if (c->ram.data != NULL) {
 		munmap((void *)(uintptr_t)c->ram.data, c->ram.size);

@@ -37,9 +37,11 @@ bool ring_count(struct ring *r, uint64_t *count)
 	}
 	chunk = (next - base) / DISTANCE;
 	at = (next - base) % DISTANCE;
-	if ((chunk >= r->chunks) || (at > KZ_TRACE_CHUNK) || (at % 16 != 0)) {
-		r->damaged = true;
-	} else if (chunk == turns % r->chunks) {
+	r->damaged = (chunk >= r->chunks) || (at > KZ_TRACE_CHUNK) || (at % 16 != 0);
+	if (r->damaged) {
+		return false;
+	}
+	if (chunk == turns % r->chunks) {
 		*count = turns * RECORDS + at / 16;
 	} else if ((at == KZ_TRACE_CHUNK) && ((chunk + 1) % r->chunks == turns % r->chunks)) {
 		*count = turns * RECORDS; /* turns is ahead */

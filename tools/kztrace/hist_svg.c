@@ -172,13 +172,18 @@ static void put_ticks_x(const struct panel *p)
 	double step = round_125((p->high - p->low) / 7, true);
 
 	if (!p->log_x) {
-		for (double ns = ceil(p->low / step) * step; ns <= p->high * (1 + 1e-9);
-		     ns += step) {
-			put_tick_x(p, ns);
+		double first = ceil(p->low / step);
+		int ticks = (int)(floor(p->high * (1 + 1e-9) / step) - first) + 1;
+
+		for (int i = 0; i < ticks; i++) {
+			put_tick_x(p, (first + i) * step);
 		}
 		return;
 	}
-	for (double ten = pow(10, floor(log10(p->low) + 1e-9)); ten <= p->high * 1.001; ten *= 10) {
+	for (int power = (int)floor(log10(p->low) + 1e-9); power <= log10(p->high * 1.001);
+	     power++) {
+		double ten = pow(10, power);
+
 		for (unsigned i = 1; i <= (few ? 5u : 1u); i += (i == 2) ? 3 : 1) {
 			if ((ten * i >= p->low * 0.999) && (ten * i <= p->high * 1.001)) {
 				put_tick_x(p, ten * i);
@@ -200,16 +205,17 @@ static void put_tick_y(const struct panel *p, double count)
 
 static void put_ticks_y(const struct panel *p)
 {
-	double step = fmax(round_125(p->most / 4, true), 1);
+	uint64_t most = (uint64_t)llround(p->most);
+	uint64_t step = (uint64_t)llround(fmax(round_125(p->most / 4, true), 1));
 
 	if (p->log_y) {
-		for (double count = 1; count <= p->most; count *= 10) {
-			put_tick_y(p, count);
+		for (uint64_t count = 1; count <= most; count *= 10) {
+			put_tick_y(p, (double)count);
 		}
 		return;
 	}
-	for (double count = 0; count <= p->most; count += step) {
-		put_tick_y(p, count);
+	for (uint64_t count = 0; count <= most; count += step) {
+		put_tick_y(p, (double)count);
 	}
 }
 

@@ -415,6 +415,7 @@ int json_main(int argc, char **argv)
 	if (err != EXIT_SUCCESS) {
 		return err;
 	}
+	memset(&json, 0, sizeof(json)); /* a caller may write more than one */
 	if (!trace_open(&json.trace, o.file)) {
 		return EXIT_WRONG;
 	}

@@ -180,7 +180,7 @@ static int usage_error(const char *what)
 	return command_usage("timeline");
 }
 
-static int parse_width(const char *text, unsigned *width)
+static bool parse_width(const char *text, unsigned *width)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
@@ -188,10 +188,10 @@ static int parse_width(const char *text, unsigned *width)
 	if ((*end != '\0') || (value < TL_WIDTH_MIN) || (value > TL_WIDTH_MAX)) {
 		fprintf(stderr, "kztrace: timeline: --width is %d to %d pixels, not %s\n",
 			TL_WIDTH_MIN, TL_WIDTH_MAX, text);
-		return EXIT_USAGE;
+		return false;
 	}
 	*width = (unsigned)value;
-	return EXIT_SUCCESS;
+	return true;
 }
 
 static int parse(int argc, char **argv, struct options *o)
@@ -212,13 +212,11 @@ static int parse(int argc, char **argv, struct options *o)
 			o->output = optarg;
 		} else if (c == 'h') {
 			exit(command_help("timeline"));
-		} else if (((c == 'f') || (c == 't')) &&
-			   !range_option(&o->range, "timeline", c, optarg)) {
-			return EXIT_USAGE;
-		} else if ((c == 'w') && (parse_width(optarg, &o->width) != EXIT_SUCCESS)) {
-			return EXIT_USAGE;
 		} else if (c == '?') {
 			return command_usage("timeline");
+		} else if (!((c == 'w') ? parse_width(optarg, &o->width)
+					: range_option(&o->range, "timeline", c, optarg))) {
+			return EXIT_USAGE;
 		}
 	}
 	if (optind + 1 != argc) {
@@ -253,6 +251,7 @@ int timeline_main(int argc, char **argv)
 	if (!trace_open(&trace, o.file)) {
 		return EXIT_WRONG;
 	}
+	memset(&tl, 0, sizeof(tl)); /* a caller may draw more than one */
 	tl.trace = &trace;
 	tl.width = o.width;
 	err = range_ticks(&o.range, "timeline", &trace, &tl.from, &tl.to);

@@ -98,12 +98,13 @@ const char *when_exact(char text[WHEN_MAX], uint64_t ns)
 			: (ns >= 1000)                   ? 1000
 							 : 1;
 	uint64_t step = 1;
+	size_t used;
 
 	while ((step < unit) && (ns % (step * 10) == 0)) {
 		step *= 10;
 	}
 	(void)when_number(text, ns, unit, step);
-	strcat(text, " ");
-	strcat(text, when_unit(unit));
+	used = strlen(text);
+	snprintf(&text[used], WHEN_MAX - used, " %s", when_unit(unit));
 	return text;
 }

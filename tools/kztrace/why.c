@@ -63,6 +63,7 @@ const char *why_missed(const struct trace *t, const struct replay_job *job)
 	const struct replay_shares *who = &job->who;
 	unsigned own = TRACE_VM(job->vcpu);
 	uint64_t hyp = 0;
+	size_t end;
 
 	text[0] = '\0';
 	append(text, sizeof(text), "%s missed its deadline", trace_vcpu_name(t, job->vcpu));
@@ -85,6 +86,7 @@ const char *why_missed(const struct trace *t, const struct replay_job *job)
 	append_time(t, text, sizeof(text), "the hypervisor", hyp + who->hyp[KZ_VMS_MAX]);
 	append_time(t, text, sizeof(text), "the core slept", who->sleep);
 	append_time(t, text, sizeof(text), "unknown", who->unknown);
-	strcpy(&text[strlen(text) - 2], ".");
+	end = strlen(text) - 2; /* of the last comma */
+	snprintf(&text[end], sizeof(text) - end, ".");
 	return text;
 }

@@ -370,21 +370,40 @@ static void on_vcpu(uint64_t id, unsigned int vcpu)
 
 /* ---- Set-up and end ---- */
 
+/* A line of the map becomes the next instruction. */
+static bool map_take(const char *line)
+{
+	unsigned long v[4]; /* address, word, mark, number */
+
+	for (uint32_t i = 0; i < 4; i++) {
+		char *end;
+
+		v[i] = strtoul(line, &end, 16);
+		if (end == line) {
+			return false;
+		}
+		line = end;
+	}
+	base = count == 0 ? v[0] : base;
+	if ((*line != '\n' && *line != '\0') || count == INSNS || v[0] != base + 4 * count ||
+	    v[1] > UINT32_MAX || v[2] > MARK_ACK || v[3] > 30) {
+		return false;
+	}
+	insns[count++] = (struct insn){ (uint32_t)v[1], (uint8_t)v[2], (uint8_t)v[3] };
+	return true;
+}
+
 static bool map_read(const char *path)
 {
 	FILE *f = fopen(path, "r");
-	unsigned long at;
-	unsigned int word, mark, number;
+	char line[64];
+	bool ok = f != NULL;
 
-	while (f != NULL && count < INSNS &&
-	       fscanf(f, "%lx %x %x %x\n", &at, &word, &mark, &number) == 4) {
-		base = count == 0 ? at : base;
-		if (at != base + 4 * count || mark > MARK_ACK || number > 30) {
-			return false;
-		}
-		insns[count++] = (struct insn){ word, (uint8_t)mark, (uint8_t)number };
+	while (ok && fgets(line, sizeof(line), f) != NULL) {
+		ok = map_take(line);
 	}
-	return f != NULL && feof(f) != 0 && fclose(f) == 0 && count != 0;
+	ok = ok && feof(f) != 0;
+	return f != NULL && fclose(f) == 0 && ok && count != 0;
 }
 
 static void on_exit_write(uint64_t id, void *data)
