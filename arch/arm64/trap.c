@@ -50,13 +50,13 @@ static ALWAYS_INLINE uint32_t exit_word(uint32_t class, uint32_t arg)
 }
 
 /* The exit of v, which executes here, begins, or began at `now`. */
-static ALWAYS_INLINE void leave_at(const struct vcpu *v, uint64_t now, uint32_t class,
+static ALWAYS_INLINE void leave_at(struct vcpu *v, uint64_t now, uint32_t class,
 				   uint32_t arg)
 {
 	trace_at(v->cpu, now, exit_word(class, arg));
 }
 
-static ALWAYS_INLINE void leave(const struct vcpu *v, uint32_t class, uint32_t arg)
+static ALWAYS_INLINE void leave(struct vcpu *v, uint32_t class, uint32_t arg)
 {
 	trace_now(v->cpu, exit_word(class, arg));
 }
@@ -253,7 +253,7 @@ static struct vcpu *data_abort(struct vcpu *v, uint64_t esr)
 	return trap_finish(v);
 }
 
-static void leave_sync(const struct vcpu *v, uint64_t esr)
+static void leave_sync(struct vcpu *v, uint64_t esr)
 {
 	uint32_t iss = (uint32_t)esr;
 
