@@ -28,7 +28,7 @@ static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool 
 	uint16_t ticket = vgic_lock_inline(vgic);
 	uint32_t i = b->lr[intid];
 
-	if (UNLIKELY((b->live & b->inlr & ~b->active & bit) == 0 || g->hcr != GIC_HCR_EN ||
+	if (UNLIKELY((b->live & b->inlr & bit) == 0 || g->hcr != GIC_HCR_EN ||
 		     ((hw ? g->lr_hw : gic_quick_empty(v3)) >> i & 1) == 0 ||
 		     (!hw && (b->latch & bit) != 0))) {
 		vgic_unlock_inline(vgic, ticket);
@@ -141,7 +141,7 @@ static ALWAYS_INLINE bool vgic_quick_attend(struct vcpu *v, bool v3)
 
 	set = b->latch & b->live & (BIT(GIC_SGIS) - 1);
 	if (LIKELY(!g->due && (set & (set - 1)) == 0 &&
-		   (b->inlr & ~b->active & set) != 0 && g->hcr == GIC_HCR_EN)) {
+		   (b->inlr & set) != 0 && g->hcr == GIC_HCR_EN)) {
 		uint32_t intid = (uint32_t)__builtin_ctz(set);
 		uint32_t i = b->lr[intid];
 		uint32_t sources = v3 ? 0 : g->sgi_source[intid];

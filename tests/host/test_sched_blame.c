@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: hv/vm.c hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c */
 /* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
-/* link: tests/host/arch_host.c */
+/* link: hv/trace.c tests/host/arch_host.c */
 /*
  * An interrupt of one vCPU while another executes: its time is its owner's, also when
  * the owner waits, has next to nothing left, or stops in that very moment.

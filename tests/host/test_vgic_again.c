@@ -266,6 +266,7 @@ static void recover(void)
 	both_bits(0, GICD_ISENABLER, 0, TIMER);
 	both_priority(0, BED_VTIMER, PRIO);
 	bed_twin(0, BED_VTIMER, false);
+	bed_twin(0, BED_PTIMER, false);
 	(void)both_drain();
 	both_check();
 	arm();
@@ -497,6 +498,7 @@ static void test_share(void **state)
 			c->make(1);
 		}
 		bed_twin(0, BED_VTIMER, i % 5 != 0);
+		bed_twin(0, BED_PTIMER, i % 4 == 0);
 		bed_come(0);
 		both_check();
 		(void)both_ack(0);

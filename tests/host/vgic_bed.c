@@ -145,6 +145,7 @@ void bed_again_check(void)
 		uint32_t bit = BIT(BED_VTIMER);
 		uint32_t i = g->again_lr;
 
+		assert_int_equal(b->inlr & b->active, 0);	/* the quick ways rely on it */
 		if (g->again == 0) {
 			continue;
 		}

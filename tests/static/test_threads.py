@@ -43,7 +43,9 @@ def test_forgotten(tmp_path, name, old, new, words):
     """Each mistake is told."""
     for folder in ("hv", "arch", "include"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / "Makefile", tmp_path)
+    for part in ("Makefile", "checks.mk", "tests/coverage/coverage.mk"):
+        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / part, tmp_path / part)
     path = tmp_path / name
     text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1

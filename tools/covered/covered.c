@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -119,14 +120,19 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 static bool map_read(const char *path)
 {
 	FILE *f = fopen(path, "r");
-	unsigned long long offset;
-	unsigned int word;
+	char line[64];
 
-	if (f == NULL || fscanf(f, "%llx", &offset) != 1) {
+	if (f == NULL) {
 		return false;
 	}
-	base = offset;
-	while (fscanf(f, "%llx %x", &offset, &word) == 2) {
+	if (fgets(line, sizeof(line), f) != NULL) {
+		base = strtoull(line, NULL, 16);
+	}
+	while (fgets(line, sizeof(line), f) != NULL) {
+		char *next = line;
+		uint64_t offset = strtoull(line, &next, 16);
+		uint32_t word = (uint32_t)strtoul(next, NULL, 16);
+
 		if (offset / 4 >= TEXT_WORDS || count == INSNS) {
 			fprintf(stderr, "covered: %s: too much\n", path);
 			return false;
