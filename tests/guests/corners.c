@@ -169,13 +169,13 @@ static type load_##name(uintptr_t at)					\
 {									\
 	uint64_t v;							\
 									\
-	__asm__ volatile(insn : "=r"(v) : "r"(at) : "memory");		\
+	__asm__ volatile(insn ", [%1]" : "=r"(v) : "r"(at) : "memory");	\
 	return (type)v;							\
 }
-LOAD(uint64_t, b, "ldrb %w0, [%1]")
-LOAD(uint64_t, sb, "ldrsb %w0, [%1]")
-LOAD(uint64_t, sbx, "ldrsb %x0, [%1]")
-LOAD(uint64_t, sw, "ldrsw %x0, [%1]")
+LOAD(uint64_t, b, "ldrb %w0")
+LOAD(uint64_t, sb, "ldrsb %w0")
+LOAD(uint64_t, sbx, "ldrsb %x0")
+LOAD(uint64_t, sw, "ldrsw %x0")
 
 /* What the distributor's registers say depends on the instruction that asks. */
 static void loads(void)

@@ -244,11 +244,13 @@ static void other(bool yields)
 {
 	uint64_t end;
 
-	for (uint32_t i = 0; yields && i < OTHERS; i++) {
-		(void)by_yield(&end);
-	}
-	while (yields) {
-		cpu_wfi();
+	if (yields) {
+		for (uint32_t i = 0; i < OTHERS; i++) {
+			(void)by_yield(&end);
+		}
+		for (;;) {
+			cpu_wfi();
+		}
 	}
 	for (;;) {
 	}

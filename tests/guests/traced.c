@@ -232,9 +232,9 @@ static void sleeper(void)
 	finish("sleep", done, &first);
 }
 
-__attribute__((used)) void second_main(uint64_t vectors)
+__attribute__((used)) void second_main(uint64_t context)
 {
-	write_vbar_el1(vectors);
+	write_vbar_el1(context); /* the first one's vectors */
 	cpu_isb();
 	second_ready = true;
 	gic_init(tree);

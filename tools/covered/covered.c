@@ -117,31 +117,40 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 
 /* ---- When it is loaded ---- */
 
+/* A line of one number, or of two; false: it is another. */
+static bool line_read(const char *line, unsigned long *v, unsigned int numbers)
+{
+	for (unsigned int i = 0; i < numbers; i++) {
+		char *end;
+
+		v[i] = strtoul(line, &end, 16);
+		if (end == line) {
+			return false;
+		}
+		line = end;
+	}
+	return *line == '\n' || *line == '\0';
+}
+
 static bool map_read(const char *path)
 {
 	FILE *f = fopen(path, "r");
+	unsigned long v[2]; /* offset, word */
 	char line[64];
+	bool ok = f != NULL && fgets(line, sizeof(line), f) != NULL && line_read(line, v, 1);
 
-	if (f == NULL) {
-		return false;
-	}
-	if (fgets(line, sizeof(line), f) != NULL) {
-		base = strtoull(line, NULL, 16);
-	}
-	while (fgets(line, sizeof(line), f) != NULL) {
-		char *next = line;
-		uint64_t offset = strtoull(line, &next, 16);
-		uint32_t word = (uint32_t)strtoul(next, NULL, 16);
-
-		if (offset / 4 >= TEXT_WORDS || count == INSNS) {
-			fprintf(stderr, "covered: %s: too much\n", path);
-			return false;
+	base = ok ? v[0] : 0;
+	while (ok && fgets(line, sizeof(line), f) != NULL) {
+		ok = line_read(line, v, 2) && v[0] / 4 < TEXT_WORDS && v[1] <= UINT32_MAX &&
+		     count < INSNS;
+		if (ok) {
+			words[count++] = (uint32_t)v[1];
+			number[v[0] / 4] = (uint16_t)count;
+		} else {
+			fprintf(stderr, "covered: %s: too much, or not an instruction\n", path);
 		}
-		words[count++] = word;
-		number[offset / 4] = (uint16_t)count;
 	}
-	fclose(f);
-	return count > 0;
+	return f != NULL && fclose(f) == 0 && ok && count > 0;
 }
 
 static bool out_open(const char *path)
