@@ -143,7 +143,8 @@ def check_others(before, during, after):
             assert r["changed"] == 0, f"{vm}'s memory changed: {r}"
             assert r["strays"] == 0, f"{vm} got a foreign interrupt: {r}"
         for r in during[vm] + after[vm]:
-            assert r["min"] <= quiet["min"] and r["median"] <= quiet["median"], f"{vm}: {r}"
+            # The minimum says no more where no turn is in the way: it is the median there.
+            assert r["median"] <= quiet["median"], f"{vm}: {r}"
         assert min(r["max"] for r in after[vm]) <= quiet["max"]
         assert after[vm][-1]["checked"] > before[vm][-1]["checked"]
     quiet = min(before["servo"], key=lambda r: r["max"])
