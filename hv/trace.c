@@ -43,27 +43,27 @@ void trace_turn(struct percpu *cpu)
 	__atomic_store_n(&h->turns, h->turns + 1, __ATOMIC_RELEASE);
 }
 
-void trace_at(struct percpu *cpu, uint64_t time, uint64_t word)
+/* Inline, as a call more would be more than a record may take. */
+static ALWAYS_INLINE void put(struct percpu *cpu, uint64_t time, uint64_t word)
 {
 	if (TRACE_ON && trace_put(cpu, time, word)) {
 		trace_turn(cpu);
 	}
 }
 
+void trace_at(struct percpu *cpu, uint64_t time, uint64_t word)
+{
+	put(cpu, time, word);
+}
+
 void trace_now(struct percpu *cpu, uint64_t word)
 {
-	if (TRACE_ON && trace_put(cpu, arch_count(), word)) {
-		trace_turn(cpu);
-	}
+	put(cpu, arch_count(), word);
 }
 
 void trace_of_run(const struct vcpu *v, uint64_t word)
 {
-	struct percpu *cpu = arch_this_cpu();
-
-	if (TRACE_ON && trace_put(cpu, arch_count(), v->arch.trace + word)) {
-		trace_turn(cpu);
-	}
+	put(arch_this_cpu(), arch_count(), v->arch.trace + word);
 }
 
 void trace_run(const struct vcpu *v)

@@ -39,16 +39,14 @@ static NOINLINE struct vcpu *full(struct vcpu *v)
 }
 
 /* There is more to do for v than that. */
-static NOINLINE struct vcpu *busy(struct vcpu *v, uint64_t begun,
-				  uint64_t quick)
+static NOINLINE struct vcpu *busy(struct vcpu *v, uint64_t begun, uint64_t quick)
 {
 	trace_at(v->cpu, begun, quick - KZ_TRACE_QUICK + KZ_TRACE_EXIT);
 	return trap_finish(v);
 }
 
 /* v goes on: the whole exit is a record. */
-static ALWAYS_INLINE struct vcpu *done(struct vcpu *v, uint64_t begun,
-				       uint64_t quick)
+static ALWAYS_INLINE struct vcpu *done(struct vcpu *v, uint64_t begun, uint64_t quick)
 {
 	if (UNLIKELY(v->hazard != 0)) {
 		return busy(v, begun, quick);
@@ -174,8 +172,7 @@ struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
 }
 
 /* Our timer: a level, until vcpu_switch or sched_next sets it anew. */
-static ALWAYS_INLINE struct vcpu *own_timer(struct vcpu *v, uint64_t now,
-					    uint64_t iar, bool v3)
+static ALWAYS_INLINE struct vcpu *own_timer(struct vcpu *v, uint64_t now, uint64_t iar, bool v3)
 {
 	gic_quick_dir(v3, iar);
 	v->exits[EXIT_KICK]++;

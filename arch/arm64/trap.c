@@ -50,8 +50,7 @@ static ALWAYS_INLINE uint32_t exit_word(uint32_t class, uint32_t arg)
 }
 
 /* The exit of v, which executes here, begins, or began at `now`. */
-static ALWAYS_INLINE void leave_at(struct vcpu *v, uint64_t now, uint32_t class,
-				   uint32_t arg)
+static ALWAYS_INLINE void leave_at(struct vcpu *v, uint64_t now, uint32_t class, uint32_t arg)
 {
 	trace_at(v->cpu, now, exit_word(class, arg));
 }
