@@ -81,10 +81,7 @@ HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
 # Plugins of QEMU's: masked stretches, ways through the hypervisor, the phases of a boot.
-MASKED := $(B)/host/masked.so
-PATHS := $(B)/host/paths.so
-MARKS := $(B)/host/marks.so
-PLUGINS := $(MASKED) $(PATHS) $(MARKS)
+PLUGINS := $(foreach p,marks masked paths,$(B)/host/$(p).so)
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
@@ -167,12 +164,10 @@ $(KZTRACE): $(KZTRACE_OBJ)
 	$(CC_HOST) -o $@ $^ -lm
 $(B)/host/tools/kztrace/timeline_zoom.c.o: tools/kztrace/timeline.js
 
-$(MASKED): tools/masked/masked.c
-$(PATHS): tools/paths/paths.c
-$(MARKS): tools/marks/marks.c
-$(PLUGINS): Makefile
+# QEMU's plugins, for tests, bench and coverage.
+$(B)/host/%.so: tools/plugins/%.c $(wildcard tools/plugins/*.h) Makefile
 	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $(filter %.c,$^)
+	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
 
 # A test names the sources that it is linked with: /* link: hv/blob.c tests/host/arch_host.c */
 links = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))

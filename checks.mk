@@ -17,7 +17,7 @@ kzc-test: $(KZC) ## kzc: what it accepts, refuses and writes
 kztrace-test: $(KZTRACE) $(KZC) ## kztrace: what its commands say of traces that were made up
 	$(PYTEST) tests/kztrace
 
-qemu-test: images $(MASKED) $(PATHS) ## the real image under QEMU
+qemu-test: images $(PLUGINS) ## the real image under QEMU
 	$(PYTEST) tests/qemu
 
 fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
@@ -26,7 +26,7 @@ fuzz: $(FUZZERS) ## fuzz the parsers, FUZZ_TIME seconds each
 size: $(HV) ## what each file takes of the hypervisor, against the budget
 	@scripts/size $(SIZE) bench/budget $(HV)
 
-paths: $(HV) $(KZC) $(PATHS) $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
+paths: $(HV) $(KZC) $(B)/host/paths.so $(GUESTS) $(BOARDS) ## where the instructions go: docs/paths.md
 	bench/paths
 
 cloc: ## lines of code, comment and blank, by folder and kind

@@ -24,10 +24,6 @@ $(B)/arm64/kizami.elf: $(COV_TAILS)
 # A process that a test forks counts too.
 COV_TEST := $(COV_FLAGS) -fno-sanitize=all -D_exit=exit
 
-$(B)/host/covered.so: tools/covered/covered.c Makefile
-	@mkdir -p $(@D)
-	$(CC_HOST) $(CFLAGS_HOST) -fPIC -shared -fvisibility=hidden -o $@ $<
-
 # Not those that are about kzc only, and not the one that takes minutes to do more of test_sched.
 COV_HOST = $(filter-out %/test_rt %/test_rt_inner %/test_sched_sets,$(HOST_TESTS))
 .PHONY: coverage-build coverage-host

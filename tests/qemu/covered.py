@@ -3,7 +3,8 @@
 
 With $KIZAMI_COVERAGE, a folder, every image gets the hypervisor that counts (COVERAGE=1). Its
 counters are in its memory, and the machine's memory is a file: they are read when the machine has
-ended, however it did. Assembly cannot count; a plugin (tools/covered) marks what of it is executed.
+ended, however it did. Assembly cannot count; a plugin (tools/plugins/covered.c) marks what of it
+is executed.
 
 What is left in the folder, each added up over the machines:
   *.counts   64-bit words: the counters in the order of Counters.of

@@ -3,7 +3,7 @@
 
 A stretch begins where a guest is left, behind a WFI, or where interrupts are polled between
 the steps of a long work; it ends with ERET, with WFI, or where they are polled next.
-tools/masked/masked.c counts; here is what it is told, and what becomes of its figures. Its
+tools/plugins/masked.c counts; here is what it is told, and what becomes of its figures. Its
 longest stretch of each path is held against bench/budget.masked.
 
 Usage: masked.py FOLDER     the table of what a session left there
@@ -28,7 +28,7 @@ NUMBER = itertools.count()
 COMPARED = 0x150
 
 # As in masked.c.
-VCPUS, PATHS, FUNCTIONS, INSNS = 16, 32, 512, 32768
+VCPUS, PATHS, FUNCTIONS, INSNS = 16, 32, 768, 32768
 KINDS = ("entry", "sync", "irq", "serror", "poll", "wake")
 NONE, SYNC, IRQ, SERROR, POLL, WFI, ERET, SPIN = range(8)
 LONGEST = struct.Struct(f"<QQ{FUNCTIONS}I")

@@ -14,35 +14,14 @@
  * same addresses. The entry runs before the MMU is on, wherever the image
  * was loaded: of it a whole block must be as it is in the image.
  */
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-/* ---- QEMU's interface for plugins, version 4: no header of it is installed ---- */
-
-#define EXPORT __attribute__((visibility("default")))
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-
-#define NO_REGS 0 /* QEMU_PLUGIN_CB_NO_REGS */
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id, struct qemu_plugin_tb *tb));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t len);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    void (*cb)(unsigned int vcpu, void *data), int flags,
-					    void *data);
-int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
+#include "common.h"
 
 EXPORT int qemu_plugin_version = 4;
 
@@ -73,17 +52,13 @@ static void on_insn(unsigned int vcpu, void *data)
 static volatile uint8_t *mark_of(const struct qemu_plugin_insn *insn, uint64_t from)
 {
 	uint64_t offset = qemu_plugin_insn_vaddr(insn) - from;
-	uint32_t word = 0, n;
+	uint32_t n;
 
 	if (offset / 4 >= TEXT_WORDS) {
 		return NULL;
 	}
 	n = number[offset / 4];
-	if (n == 0 || qemu_plugin_insn_data(insn, &word, sizeof(word)) != sizeof(word) ||
-	    word != words[n - 1]) {
-		return NULL;
-	}
-	return &out[n - 1];
+	return n != 0 && insn_is(insn, words[n - 1]) ? &out[n - 1] : NULL;
 }
 
 static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
@@ -117,31 +92,16 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 
 /* ---- When it is loaded ---- */
 
-/* A line of one number, or of two; false: it is another. */
-static bool line_read(const char *line, unsigned long *v, unsigned int numbers)
-{
-	for (unsigned int i = 0; i < numbers; i++) {
-		char *end;
-
-		v[i] = strtoul(line, &end, 16);
-		if (end == line) {
-			return false;
-		}
-		line = end;
-	}
-	return *line == '\n' || *line == '\0';
-}
-
 static bool map_read(const char *path)
 {
 	FILE *f = fopen(path, "r");
 	unsigned long v[2]; /* offset, word */
 	char line[64];
-	bool ok = f != NULL && fgets(line, sizeof(line), f) != NULL && line_read(line, v, 1);
+	bool ok = f != NULL && fgets(line, sizeof(line), f) != NULL && numbers_read(line, v, 1);
 
 	base = ok ? v[0] : 0;
 	while (ok && fgets(line, sizeof(line), f) != NULL) {
-		ok = line_read(line, v, 2) && v[0] / 4 < TEXT_WORDS && v[1] <= UINT32_MAX &&
+		ok = numbers_read(line, v, 2) && v[0] / 4 < TEXT_WORDS && v[1] <= UINT32_MAX &&
 		     count < INSNS;
 		if (ok) {
 			words[count++] = (uint32_t)v[1];
@@ -153,32 +113,19 @@ static bool map_read(const char *path)
 	return f != NULL && fclose(f) == 0 && ok && count > 0;
 }
 
-static bool out_open(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0666);
-	void *at = MAP_FAILED;
-
-	if (fd >= 0 && ftruncate(fd, INSNS) == 0) {
-		at = mmap(NULL, INSNS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		close(fd);
-	}
-	out = at;
-	return at != MAP_FAILED;
-}
-
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 {
-	bool map = false, opened = false;
+	bool map = false;
 
 	(void)info;
 	for (int i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "map=", 4) == 0) {
 			map = map_read(argv[i] + 4);
 		} else if (strncmp(argv[i], "out=", 4) == 0) {
-			opened = out_open(argv[i] + 4);
+			out = output_map(argv[i] + 4, INSNS);
 		}
 	}
-	if (!map || !opened) {
+	if (!map || out == NULL) {
 		fprintf(stderr, "covered: no map, or no output\n");
 		return 1;
 	}

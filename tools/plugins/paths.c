@@ -29,46 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- QEMU's interface for plugins, version 4: no header of it is installed ---- */
-
-#define EXPORT __attribute__((visibility("default")))
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_plugin_register;
-typedef void (*exec_cb)(unsigned int vcpu, void *data);
-
-#define NO_REGS 0 /* QEMU_PLUGIN_CB_NO_REGS */
-#define R_REGS  1 /* QEMU_PLUGIN_CB_R_REGS */
-
-/* Arrays are GLib's; of it too there may be no header. */
-struct array {
-	char *data;
-	unsigned int len;
-};
-struct reg_descriptor {
-	struct qemu_plugin_register *handle;
-	const char *name;
-	const char *feature;
-};
-struct array *g_byte_array_new(void);
-struct array *g_byte_array_set_size(struct array *a, unsigned int len);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id, struct qemu_plugin_tb *tb));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t len);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_cb cb, int flags,
-					  void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_cb cb, int flags,
-					    void *data);
-void qemu_plugin_register_vcpu_init_cb(uint64_t id, void (*cb)(uint64_t id, unsigned int vcpu));
-void qemu_plugin_register_atexit_cb(uint64_t id, void (*cb)(uint64_t id, void *data), void *data);
-struct array *qemu_plugin_get_registers(void);
-int qemu_plugin_read_register(struct qemu_plugin_register *handle, struct array *to);
-int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
+#include "common.h"
 
 EXPORT int qemu_plugin_version = 4;
 
@@ -141,7 +102,6 @@ static const char *out_name;
 enum reg { REG_ESR, REG_FAR, REG_HPFAR, REG_TPIDR, REG_SP, REG_X };
 #define REGS (REG_X + 31)
 static struct qemu_plugin_register *regs[REGS];
-static struct array *bytes;
 static struct core *current; /* one thread: the cores take turns */
 
 /* ---- While the machine runs ---- */
@@ -156,11 +116,9 @@ static uint64_t read_reg(unsigned int r)
 {
 	uint64_t value = 0;
 
-	g_byte_array_set_size(bytes, 0);
-	if (regs[r] == NULL || qemu_plugin_read_register(regs[r], bytes) != sizeof(value)) {
+	if (!register_read(regs[r], &value)) {
 		fail("a register cannot be read");
 	}
-	memcpy(&value, bytes->data, sizeof(value));
 	return value;
 }
 
@@ -257,7 +215,7 @@ static void on_block(unsigned int vcpu, void *data)
 
 	(void)vcpu;
 	(void)data;
-	current = tpidr == 0 ? NULL : &cores[tpidr >> 14 & 7];
+	current = tpidr == 0 ? NULL : &cores[CORE_OF(tpidr)];
 }
 
 static void on_insn(unsigned int vcpu, void *data)
@@ -315,12 +273,8 @@ static struct insn *insn_of(const struct qemu_plugin_tb *tb, size_t i)
 {
 	const struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 	uint64_t at = (qemu_plugin_insn_vaddr(insn) - base) / 4;
-	uint32_t word = 0;
 
-	return at < count && qemu_plugin_insn_data(insn, &word, sizeof(word)) == sizeof(word) &&
-			       word == insns[at].word
-		       ? &insns[at]
-		       : NULL;
+	return at < count && insn_is(insn, insns[at].word) ? &insns[at] : NULL;
 }
 
 static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
@@ -354,17 +308,11 @@ static void on_vcpu(uint64_t id, unsigned int vcpu)
 	struct array *all = vcpu == 0 ? qemu_plugin_get_registers() : NULL;
 
 	(void)id;
-	for (unsigned int i = 0; all != NULL && i < all->len; i++) {
-		const struct reg_descriptor *d = (const struct reg_descriptor *)all->data + i;
+	for (unsigned int r = 0; all != NULL && r < REGS; r++) {
+		char x[8];
 
-		for (unsigned int r = 0; r < REGS; r++) {
-			char x[8];
-
-			snprintf(x, sizeof(x), "x%u", r - REG_X);
-			if (strcmp(d->name, r < REG_X ? names[r] : x) == 0) {
-				regs[r] = d->handle;
-			}
-		}
+		snprintf(x, sizeof(x), "x%u", r - REG_X);
+		regs[r] = register_find(all, r < REG_X ? names[r] : x);
 	}
 }
 
@@ -375,18 +323,12 @@ static bool map_take(const char *line)
 {
 	unsigned long v[4]; /* address, word, mark, number */
 
-	for (uint32_t i = 0; i < 4; i++) {
-		char *end;
-
-		v[i] = strtoul(line, &end, 16);
-		if (end == line) {
-			return false;
-		}
-		line = end;
+	if (!numbers_read(line, v, 4)) {
+		return false;
 	}
 	base = count == 0 ? v[0] : base;
-	if ((*line != '\n' && *line != '\0') || count == INSNS || v[0] != base + 4 * count ||
-	    v[1] > UINT32_MAX || v[2] > MARK_ACK || v[3] > 30) {
+	if (count == INSNS || v[0] != base + 4 * count || v[1] > UINT32_MAX || v[2] > MARK_ACK ||
+	    v[3] > 30) {
 		return false;
 	}
 	insns[count++] = (struct insn){ (uint32_t)v[1], (uint8_t)v[2], (uint8_t)v[3] };
@@ -452,7 +394,6 @@ EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **a
 		fprintf(stderr, "paths: no map, or no output\n");
 		return 1;
 	}
-	bytes = g_byte_array_new();
 	qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_atexit_cb(id, on_exit_write, NULL);

@@ -15,23 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* QEMU's interface for plugins, version 4: no header of it is installed. */
-#define EXPORT __attribute__((visibility("default")))
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef void (*exec_cb)(unsigned int vcpu, void *data);
-
-#define NO_REGS 0 /* QEMU_PLUGIN_CB_NO_REGS */
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id, struct qemu_plugin_tb *tb));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_cb cb, int flags,
-					    void *data);
-int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
+#include "plugin.h"
 
 EXPORT int qemu_plugin_version = 4;
 

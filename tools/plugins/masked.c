@@ -18,55 +18,14 @@
  * use the same addresses. The output is a struct out, mapped, so that it is
  * there however QEMU ends.
  */
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-/* ---- QEMU's interface for plugins, version 4: no header of it is installed ---- */
-
-#define EXPORT __attribute__((visibility("default")))
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_plugin_register;
-typedef void (*exec_cb)(unsigned int vcpu, void *data);
-
-#define NO_REGS 0 /* QEMU_PLUGIN_CB_NO_REGS */
-#define R_REGS  1 /* QEMU_PLUGIN_CB_R_REGS */
-
-/* Arrays are GLib's; of it too there may be no header. */
-struct array {
-	char *data;
-	unsigned int len;
-};
-struct reg_descriptor {
-	struct qemu_plugin_register *handle;
-	const char *name;
-	const char *feature;
-};
-struct array *g_byte_array_new(void);
-struct array *g_byte_array_set_size(struct array *a, unsigned int len);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id, struct qemu_plugin_tb *tb));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t len);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_cb cb, int flags,
-					  void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_cb cb, int flags,
-					    void *data);
-void qemu_plugin_register_vcpu_init_cb(uint64_t id, void (*cb)(uint64_t id, unsigned int vcpu));
-struct array *qemu_plugin_get_registers(void);
-int qemu_plugin_read_register(struct qemu_plugin_register *handle, struct array *to);
-int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
+#include "common.h"
 
 EXPORT int qemu_plugin_version = 4;
 
@@ -74,7 +33,7 @@ EXPORT int qemu_plugin_version = 4;
 
 #define VCPUS     16
 #define PATHS     32
-#define FUNCTIONS 512
+#define FUNCTIONS 768
 #define INSNS     32768
 
 /* Marks of an instruction, and how a stretch begins: with the one that MARK_SYNC.. is on. */
@@ -134,7 +93,6 @@ static bool turns;
 /* Of a thread: what it executed of the hypervisor since its last block began, and where. */
 static _Thread_local uint64_t executed;
 static _Thread_local struct vcpu *current;
-static _Thread_local struct array *tpidr_bytes;
 static struct qemu_plugin_register *tpidr;
 
 /* ---- While the machine runs ---- */
@@ -162,16 +120,11 @@ static struct vcpu *vcpu_of(unsigned int vcpu)
 	if (!turns) {
 		return &vcpus[vcpu % VCPUS];
 	}
-	if (tpidr_bytes == NULL) {
-		tpidr_bytes = g_byte_array_new();
-	}
-	g_byte_array_set_size(tpidr_bytes, 0);
-	if (tpidr == NULL || qemu_plugin_read_register(tpidr, tpidr_bytes) != sizeof(value)) {
+	if (!register_read(tpidr, &value)) {
 		fprintf(stderr, "masked: TPIDR_EL2 cannot be read\n");
 		abort();
 	}
-	memcpy(&value, tpidr_bytes->data, sizeof(value));
-	return &vcpus[value == 0 ? VCPUS - 1 : value >> 14 & 7];
+	return &vcpus[value == 0 ? VCPUS - 1 : CORE_OF(value)];
 }
 
 static void stretch_begin(struct vcpu *v, enum mark kind)
@@ -251,12 +204,8 @@ static const struct insn *insn_of(const struct qemu_plugin_tb *tb, size_t i)
 {
 	const struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 	uint64_t at = (qemu_plugin_insn_vaddr(insn) - base) / 4;
-	uint32_t word = 0;
 
-	return at < count && qemu_plugin_insn_data(insn, &word, sizeof(word)) == sizeof(word) &&
-			       word == insns[at].word
-		       ? &insns[at]
-		       : NULL;
+	return at < count && insn_is(insn, insns[at].word) ? &insns[at] : NULL;
 }
 
 static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
@@ -291,14 +240,10 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 
 static void on_vcpu(uint64_t id, unsigned int vcpu)
 {
-	struct array *regs = qemu_plugin_get_registers();
-
 	(void)id;
 	/* Of the first core: those of another kind come later, with other registers. */
-	for (unsigned int i = 0; vcpu == 0 && i < regs->len; i++) {
-		const struct reg_descriptor *r = (const struct reg_descriptor *)regs->data + i;
-
-		tpidr = strcmp(r->name, "TPIDR_EL2") == 0 ? r->handle : tpidr;
+	if (vcpu == 0) {
+		tpidr = register_find(qemu_plugin_get_registers(), "TPIDR_EL2");
 	}
 }
 
@@ -324,33 +269,21 @@ static bool map_read(const char *path)
 	return f != NULL && feof(f) != 0 && fclose(f) == 0 && count != 0;
 }
 
-static bool out_open(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0666);
-
-	if (fd < 0 || ftruncate(fd, sizeof(struct out)) != 0) {
-		return false;
-	}
-	out = mmap(NULL, sizeof(struct out), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	return out != MAP_FAILED;
-}
-
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 {
-	bool map = false, opened = false;
+	bool map = false;
 
 	(void)info;
 	for (int i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "map=", 4) == 0) {
 			map = map_read(argv[i] + 4);
 		} else if (strncmp(argv[i], "out=", 4) == 0) {
-			opened = out_open(argv[i] + 4);
+			out = output_map(argv[i] + 4, sizeof(struct out));
 		} else {
 			turns |= strcmp(argv[i], "turns=on") == 0;
 		}
 	}
-	if (!map || !opened) {
+	if (!map || out == NULL) {
 		fprintf(stderr, "masked: no map, or no output\n");
 		return 1;
 	}
