@@ -42,15 +42,15 @@ LDFLAGS_ARM := -nostdlib --gc-sections -z max-page-size=4096 -z noexecstack --bu
 	--fatal-warnings
 # gcc optimizes the hypervisor as a whole, for size but where instructions are counted.
 ifeq ($(COMPILER),gcc)
-LTO = -flto
+LTO = -flto -flto-partition=one
 comma := ,
 LD_HV = $(CC_ARM) $(CFLAGS_HV) $(LTO) -static -nostdlib \
 	$(patsubst -%,-Wl$(comma)-%,$(subst -z ,-z$(comma),$(filter-out -nostdlib,$(LDFLAGS_ARM))))
 else
 LD_HV = $(LD_ARM) $(LDFLAGS_ARM)
 endif
-HOT := arch/arm64/quick.c arch/arm64/switch.c hv/sched_quick.c
-TAILS := trap_sched|trap_job_done|trap_irq_long|trap_call_long
+HOT := arch/arm64/quick.c arch/arm64/switch.c arch/arm64/turn.c
+TAILS := trap_sched|trap_job_done|trap_next|trap_irq_long|trap_call_long
 DEP = -MMD -MP -MT $@ -MF $(@:=.d)
 include tests/coverage/coverage.mk
 
@@ -68,20 +68,23 @@ GUEST_RAW := $(wildcard guests/*.S tests/guests/*.S)
 # The guest that measures: it has an entry, a console and a GIC of its own.
 BENCH_OBJ := $(patsubst %,$(B)/guests/obj/%.o,$(wildcard bench/guests/*.c bench/guests/*.S) \
 	$(addprefix guests/lib/,fdt.c line.c options.c mem.S))
+# And the one whose calls are counted from outside.
+CONTROL_OBJ := $(patsubst %,$(B)/guests/obj/%.o,$(wildcard bench/control/*.c bench/control/*.S)) \
+	$(filter-out %/bench/guests/main.c.o,$(BENCH_OBJ))
 GUEST_LDS := guests/lib/guest.lds
 GUESTS := $(foreach s,$(GUEST_SRC) $(GUEST_RAW),$(B)/guests/$(basename $(notdir $(s))).bin) \
-	$(B)/guests/bench.bin
+	$(B)/guests/bench.bin $(B)/guests/control.bin
 
 # ---- The host: kzc and the tests -------------------------------------------------------------
 KZC := $(B)/host/kzc
-KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c) hv/blob.c hv/blob_text.c)
+KZC_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kzc/*.c hv/blob*.c))
 KZTRACE := $(B)/host/kztrace
-KZTRACE_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kztrace/*.c) hv/blob.c hv/blob_text.c)
+KZTRACE_OBJ := $(patsubst %,$(B)/host/%.o,$(wildcard tools/kztrace/*.c hv/blob*.c))
 HOST_TESTS := $(patsubst tests/host/%.c,$(B)/host/tests/%,$(wildcard tests/host/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/host/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME ?= 60
-# Plugins of QEMU's: masked stretches, ways through the hypervisor, the phases of a boot.
-PLUGINS := $(foreach p,marks masked paths,$(B)/host/$(p).so)
+# Plugins of QEMU's: masked stretches, ways through the hypervisor, the phases of a boot, calls.
+PLUGINS := $(foreach p,calls marks masked paths,$(B)/host/$(p).so)
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
 LINUX := build/linux/Image build/linux/initrd.gz
@@ -112,14 +115,18 @@ $(B)/arm64/%.S.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(CC_ARM) $(CFLAGS_HV) $(DEP) -c -o $@ $<
 
+# Not -fno-tree-forwprop: GCC 12's modref then loses stores through a pointer to the middle of an
+# argument, and the caller takes them for zeroes.
 $(HV) $(HV_OBJ): OPT := -Os $(if $(filter gcc,$(COMPILER)),-fno-shrink-wrap \
-	-fno-move-loop-invariants -fno-tree-forwprop)
+	-fno-move-loop-invariants)
 $(HV) $(HV_OBJ): CFLAGS_HV += -fstack-usage
 $(HOT:%=$(B)/arm64/%.o): OPT := -O2
 $(HOT:%=$(B)/arm64/%.o) $(B)/arm64/hv/mem.c.o: LTO :=
 
-# Called by trap_sched alone, which has saved these registers.
-$(B)/arm64/hv/sched_quick.c.o: CFLAGS_HV += $(if $(filter gcc,$(COMPILER)),$(addprefix -fcall-used-x,\
+# Called by trap_sched and the like alone, which have saved these registers. The passes that are off
+# would have more values at a time in registers, and move them about.
+$(B)/arm64/arch/arm64/turn.c.o: CFLAGS_HV += $(if $(filter gcc,$(COMPILER)),-fno-cse-follow-jumps \
+	-fno-tree-pre -fno-move-loop-invariants $(addprefix -fcall-used-x,\
 	19 20 21 22 23 24 25 26 27 28))
 
 $(HV): $(HV_OBJ) $(HV_LDS)
@@ -143,7 +150,12 @@ $(GUEST_RAW:%=$(B)/guests/obj/%.elf): %.elf: %.o $(GUEST_LDS)
 $(B)/guests/obj/bench.elf: $(BENCH_OBJ) $(GUEST_LDS)
 	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $(BENCH_OBJ)
 
-$(B)/guests/bench.bin: $(B)/guests/obj/bench.elf
+$(B)/guests/obj/control.elf: $(CONTROL_OBJ) $(GUEST_LDS)
+	$(LD_ARM) $(LDFLAGS_ARM) -pie --no-dynamic-linker -T $(GUEST_LDS) -o $@ $(CONTROL_OBJ)
+
+$(CONTROL_OBJ): CFLAGS_GUEST += -iquote bench/guests
+
+$(B)/guests/bench.bin $(B)/guests/control.bin: $(B)/guests/%.bin: $(B)/guests/obj/%.elf
 	$(OBJCOPY) -O binary -j .text -j .rodata -j .data $< $@
 
 define guest_rule

@@ -297,12 +297,43 @@ static void kick_open(uint32_t cpu)
 	gic_enable(cpu, GIC_SGI_KICK, true);
 }
 
+static uint32_t kick_was[KZ_CPUS_MAX];	/* of a core that was woken: enable, pending, priority */
+
+#define KICK_ENABLED	BIT(8)
+#define KICK_PENDING	BIT(9)
+#define KICK_WOKEN	BIT(10)
+
 void gic_wake_lent(uint32_t cpu)
 {
-	if (gic.v3) {
-		kick_open(cpu);		/* version 2: banked, only the core itself can */
+	uint64_t frame = gic_frame(cpu, GIC_SGI_KICK);
+
+	if (gic.v3) {			/* version 2: banked, only the core itself can */
+		uint64_t prio_at = frame + GICD_IPRIORITYR + GIC_SGI_KICK;
+		bool on = (mmio_read32(frame + GICD_ISENABLER) & BIT(GIC_SGI_KICK)) != 0;
+		bool pending = (mmio_read32(frame + GICD_ISPENDR) & BIT(GIC_SGI_KICK)) != 0;
+
+		kick_was[cpu] = KICK_WOKEN | (on ? KICK_ENABLED : 0) |
+				(pending ? KICK_PENDING : 0) | *(volatile const uint8_t *)prio_at;
+		kick_open(cpu);
 	}
 	gic_sgi(cpu, GIC_SGI_KICK);
+}
+
+void gic_thaw_lent(uint32_t cpu, uint32_t cores)
+{
+	uint32_t was = kick_was[cpu];
+
+	if (!gic.v3) {
+		/* From who is no core of the guest's: the lowest byte, of SGI 0. */
+		mmio_write32(gic.gicd + GICD_CPENDSGIR, ~cores & 0xff);
+	} else if ((was & KICK_WOKEN) != 0) {
+		set_priority(cpu, GIC_SGI_KICK, (uint8_t)was);
+		gic_enable(cpu, GIC_SGI_KICK, (was & KICK_ENABLED) != 0);
+		if ((was & KICK_PENDING) == 0) {
+			write_bit(cpu, GICD_ICPENDR, GIC_SGI_KICK);
+		}
+		kick_was[cpu] = 0;
+	}
 }
 
 static bool doze_v3(void)
@@ -376,17 +407,12 @@ void gic_sgi(uint32_t cpu, uint32_t intid)
 
 void gic_hcr_write(uint32_t bits)
 {
-	if (gic.v3) {
-		write_ich_hcr_el2(bits);
-	} else {
-		mmio_write32(gic.gich + GICH_HCR, bits);
-	}
+	gic_quick_hcr_set(gic.v3, bits);
 }
 
 uint32_t gic_eoicount_take(uint32_t hcr_bits)
 {
-	uint32_t hcr = gic.v3 ? (uint32_t)read_ich_hcr_el2() : mmio_read32(gic.gich + GICH_HCR);
-	uint32_t n = hcr >> EOICOUNT_SHIFT;
+	uint32_t n = (uint32_t)gic_quick_hcr_get(gic.v3) >> EOICOUNT_SHIFT;
 
 	if (n != 0) {
 		gic_hcr_write(hcr_bits);

@@ -103,6 +103,8 @@ void gic_lend_cpu(uint32_t cpu, bool sgi_direct);
 
 /* Wake a core that is lent and sleeps. Any core but itself. */
 void gic_wake_lent(uint32_t cpu);
+/* The core goes on: what woke it was not its guest's, who owns `cores` (version 2). Own core. */
+void gic_thaw_lent(uint32_t cpu, uint32_t cores);
 
 /*
  * The guest that has this core's interface wants to sleep. If the interface lets

@@ -55,6 +55,21 @@ static ALWAYS_INLINE void gic_quick_call(bool v3, uint64_t value)
 	}
 }
 
+/* Causes and state of the virtual CPU interface: with 0 it signals nothing. */
+static ALWAYS_INLINE uint64_t gic_quick_hcr_get(bool v3)
+{
+	return v3 ? read_ich_hcr_el2() : mmio_read32(gic.gich + GICH_HCR);
+}
+
+static ALWAYS_INLINE void gic_quick_hcr_set(bool v3, uint64_t hcr)
+{
+	if (v3) {
+		write_ich_hcr_el2(hcr);
+	} else {
+		mmio_write32(gic.gich + GICH_HCR, (uint32_t)hcr);
+	}
+}
+
 /* Bits of list registers that are empty. */
 static ALWAYS_INLINE uint32_t gic_quick_empty(bool v3)
 {

@@ -40,7 +40,7 @@ static int64_t cpu_on(struct vcpu *v, uint64_t mpidr, uint64_t entry, uint64_t c
 	if (target == NULL) {
 		return PSCI_INVALID_PARAMETERS;
 	}
-	if (vm_ram_at(v->vm->cfg, entry) == NULL || (entry & 3) != 0) {
+	if (vm_ram(v->vm->cfg, entry, 4) == NULL || (entry & 3) != 0) {
 		return PSCI_INVALID_ADDRESS;
 	}
 	if (vcpu_on(target, entry, context) != KZ_OK) {
@@ -109,10 +109,10 @@ static int64_t psci_call(struct vcpu *v, uint32_t n, bool wide)
 	case PSCI_MIGRATE_INFO_TYPE:
 		return PSCI_NO_TRUSTED_OS;
 	case PSCI_OFF:
-		vm_halt(v->vm, false);
+		vm_fail(v->vm, KZ_REASON_OFF);
 		return PSCI_SUCCESS;
 	case PSCI_RESET:
-		vm_halt(v->vm, true);
+		vm_halt(v->vm, KZ_REASON_RESET, THEN_START);
 		return PSCI_SUCCESS;
 	case PSCI_FEATURES:
 		return psci_features((uint32_t)x[1]);

@@ -47,6 +47,13 @@ struct vgic_bank {
 
 /* Of one vCPU. All but hcr is under vgic.lock. */
 struct vgic_cpu {
+	/*
+	 * What list register again_lr gets when the virtual timer fires again; 0: that has to be
+	 * looked at. Its core sets it, vgic_forget_again clears it, both under vgic.lock; its core
+	 * reads it without. While it is set vgic_quick_again would write the same.
+	 */
+	uint64_t again;
+	uint32_t again_lr, again_bit;	/* again_bit: of its INTID */
 	union {				/* MISRA D5 */
 		struct {
 			uint32_t hcr;		/* GIC_HCR_ bits in force */
@@ -55,13 +62,19 @@ struct vgic_cpu {
 		};
 		uint64_t in_use;	/* GIC_HCR_EN: none is, and nothing waits */
 	};
-	/*
-	 * What list register again_lr gets when the virtual timer fires again; 0: that has to be
-	 * looked at. Its core sets it, vgic_forget_again clears it, both under vgic.lock; its core
-	 * reads it without. While it is set vgic_quick_again would write the same.
-	 */
-	uint64_t again;
-	uint32_t again_lr;
+	union {				/* MISRA D5 */
+		struct {
+			/* its private twins that fire if their line is high: enabled & hw */
+			uint32_t twins_on;
+			/*
+			 * 0: list registers are empty, and vmcr is all that counts
+			 * (vgic_switch.h); so while the vCPU is loaded.
+			 */
+			uint32_t not_plain;
+		};
+		uint64_t away;		/* equal, of two that are plain: the core's stay */
+	};
+	uint64_t vmcr;		/* the core's registers have it while the vCPU is loaded */
 	uint32_t lr_eoi;	/* of these: its EOI wants us */
 	uint32_t lr_hw;		/* of these: with the HW bit */
 	/* of these: pending for a line that is high, and nothing else */
@@ -76,12 +89,12 @@ struct vgic_cpu {
 	uint64_t lr_word[VGIC_LRS];
 	/* What the core's registers have while the vCPU is loaded. */
 	uint64_t lr[VGIC_LRS];	/* of lr_used */
-	uint64_t vmcr, apr[2], hcr_now;
+	uint64_t apr[2], hcr_now;
 	uint32_t away_empty;	/* list registers that were empty */
-	/* all were, vmcr is all that counts (vgic_switch.h); true while the vCPU is loaded */
-	bool plain;
 	uint64_t ppis;		/* the physical frame that has the bits of its private twins */
 };
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "twins_on: the low half of away");
 
 struct vgic {
 	struct spinlock lock;
@@ -90,6 +103,10 @@ struct vgic {
 	uint32_t cores;		/* GICv2: its cores, as GICD_ITARGETSR names them */
 	uint32_t typer;		/* GICD_TYPER */
 	struct vcpu *peer[KZ_VCPUS_MAX];	/* the VM's vCPUs: quicker than an index */
+};
+
+/* The SPIs of a VM, which are large: what lies behind them takes more instructions to reach. */
+struct arch_lines {
 	struct vgic_bank spi[VGIC_BANKS - 1];
 };
 
@@ -174,6 +191,8 @@ void vgic_load(struct vcpu *v);
 bool vgic_has_work(struct vcpu *v);
 /* The physical SPI is the VM's. Boot core, once. */
 void vgic_own(const struct vm *vm, uint32_t intid);
+/* All its interrupts are nobody's again, and off. */
+void vgic_disown(struct vm *vm);
 /* Who shall have a physical SPI, or NULL: nobody. */
 struct vcpu *vgic_target(uint32_t intid);
 /* The physical SPIs of which v is the target: off, or as the guest has them. Own core. */

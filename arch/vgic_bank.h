@@ -7,7 +7,7 @@
 
 static inline struct vgic_bank *vgic_bank_of(struct vcpu *v, uint32_t intid)
 {
-	return intid < 32 ? &v->arch.vgic.bank : &v->vm->arch.vgic.spi[intid / 32 - 1];
+	return intid < 32 ? &v->arch.vgic.bank : &v->vm->lines.spi[intid / 32 - 1];
 }
 
 /* Has the core v's registers? Own core, or it does not matter. */

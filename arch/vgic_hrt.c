@@ -15,7 +15,7 @@ static uint32_t owned(const struct vcpu *owner, uint32_t bank)
 	if (bank == 0) {
 		return owner->arch.vgic.bank.hw | (BIT(GIC_SGIS) - 1);
 	}
-	return bank < owner->vm->cfg->irq_lines / 32 ? owner->vm->arch.vgic.spi[bank - 1].hw : 0;
+	return bank < owner->vm->cfg->irq_lines / 32 ? owner->vm->lines.spi[bank - 1].hw : 0;
 }
 
 static void bits_access(const struct vcpu *owner, uint32_t offset, uint32_t intid,

@@ -152,6 +152,9 @@ static uint32_t write_enable(struct vcpu *owner, struct vgic_bank *b, uint32_t f
 {
 	set &= on ? ~b->enabled : b->enabled;
 	b->enabled ^= set;
+	if (first == 0) {
+		owner->arch.vgic.twins_on = b->enabled & b->hw;
+	}
 	twin_enable(owner, b, first, set & b->hw);
 	return set & (on ? b->latch | b->line : b->inlr);
 }
@@ -466,7 +469,7 @@ static void ctlr_access(struct vcpu *v, struct access *a) REQUIRES(irq_class)
 		vgic_forget_again(g);
 	}
 	for (uint32_t i = 1; i < v->vm->cfg->irq_lines / 32; i++) {
-		vgic_live_locked(v->vm, &vgic->spi[i - 1]);
+		vgic_live_locked(v->vm, &v->vm->lines.spi[i - 1]);
 	}
 	vgic_notify_locked(v->vm, all_vcpus(v->vm));
 }

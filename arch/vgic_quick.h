@@ -41,6 +41,7 @@ static ALWAYS_INLINE bool vgic_quick_again(struct vcpu *v, uint64_t intid, bool 
 	gic_quick_lr(v3, i, g->lr_word[i], source);
 	if (hw && intid == gic.vtimer) {
 		g->again_lr = i;
+		g->again_bit = bit;
 		g->again = g->lr_word[i];
 	}
 	vgic_unlock_inline(vgic, ticket);
@@ -189,7 +190,7 @@ static ALWAYS_INLINE bool vgic_quick_write(struct vcpu *v, uint32_t offset, uint
 	uint32_t bank = (offset & 0x7f) / 4;
 
 	if (offset - GICD_ISENABLER < 0x100 && bank - 1 < vgic->typer % 32) {
-		return vgic_quick_enable(&vgic->spi[bank - 1], offset, value);
+		return vgic_quick_enable(&v->vm->lines.spi[bank - 1], offset, value);
 	}
 	if (gic.v3) {
 		return false;
@@ -222,7 +223,7 @@ static ALWAYS_INLINE bool vgic_quick_write_hrt(struct vcpu *v, uint32_t offset, 
 		return false;
 	}
 	if (bank - 1 < vgic->typer % 32) {
-		own = vgic->spi[bank - 1].hw;
+		own = v->vm->lines.spi[bank - 1].hw;
 	} else if (bank == 0 && !gic.v3) {
 		own = v->arch.vgic.bank.hw | (BIT(GIC_SGIS) - 1);
 	} else {

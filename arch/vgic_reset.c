@@ -45,10 +45,18 @@ static void frames_init(struct vm *vm)
 	}
 }
 
+static void emulated_twin(struct vm *vm, uint32_t intid)
+{
+	if (intid >= GIC_PRIVATE) {
+		vm->lines.spi[intid / 32 - 1].hw |= BIT(intid % 32);
+	}
+}
+
 void vgic_init(struct vm *vm)
 {
 	const struct kz_cfg_vm *cfg = vm->cfg;
 
+	vgic_disown(vm);
 	frames_init(vm);
 	vm->arch.vgic.vcpus = BIT(cfg->vcpu_count) - 1;
 	/* ITLinesNumber; version 2: CPUNumber; version 3: IDbits. No LPIs, no security. */
@@ -62,12 +70,13 @@ void vgic_init(struct vm *vm)
 	for (uint32_t i = 0; i < cfg->irq_count; i++) {
 		uint32_t intid = cfg->irq[i].intid;
 
-		vm->arch.vgic.spi[intid / 32 - 1].hw |= BIT(intid % 32);
+		vm->lines.spi[intid / 32 - 1].hw |= BIT(intid % 32);
 		vgic_own(vm, intid);
 	}
-	/* An HRT guest takes its console's interrupt from the hardware, set pending by us. */
-	if (cfg->level == KZ_HRT && cfg->console_intid >= GIC_PRIVATE) {
-		vm->arch.vgic.spi[cfg->console_intid / 32 - 1].hw |= BIT(cfg->console_intid % 32);
+	/* An HRT guest takes emulated devices' interrupts from the hardware, set pending by us. */
+	if (cfg->level == KZ_HRT) {
+		emulated_twin(vm, cfg->console_intid);
+		emulated_twin(vm, cfg->wdt_intid);
 	}
 }
 
@@ -104,7 +113,7 @@ static void edges_set(struct vm *vm)
 		uint32_t intid = vm->cfg->irq[i].intid;
 
 		if ((vm->cfg->irq[i].flags & KZ_IRQ_EDGE) == 0) {
-			vm->arch.vgic.spi[intid / 32 - 1].edge &= ~BIT(intid % 32);
+			vm->lines.spi[intid / 32 - 1].edge &= ~BIT(intid % 32);
 		}
 	}
 }
@@ -131,7 +140,7 @@ void vgic_reset(struct vm *vm)
 		cpu_reset(&vm->vcpu[i]);
 	}
 	for (uint32_t i = 1; i < vm->cfg->irq_lines / 32; i++) {
-		struct vgic_bank *b = &vgic->spi[i - 1];
+		struct vgic_bank *b = &vm->lines.spi[i - 1];
 
 		bank_reset(b);
 		if (!gic.v3 && vm->cfg->vcpu_count > 1) {
@@ -140,7 +149,7 @@ void vgic_reset(struct vm *vm)
 	}
 	edges_set(vm);
 	for (uint32_t i = 1; i < vm->cfg->irq_lines / 32; i++) {
-		twins_reset(vm, &vgic->spi[i - 1], i * 32);
+		twins_reset(vm, &vm->lines.spi[i - 1], i * 32);
 	}
 	vgic_unlock(vgic);
 }
@@ -154,7 +163,7 @@ void vgic_reset_cpu(struct vcpu *v)
 	v->arch.vgic.lr_used = 0;
 	v->arch.vgic.bank.inlr = 0;
 	v->arch.vgic.hcr = GIC_HCR_EN;
-	v->arch.vgic.plain = true;
+	v->arch.vgic.not_plain = 0;
 	v->arch.kick = v->cpu->sched.shared ? 0 : gic.sgi_value[v->cpu->id];
 	v->arch.vgic.ppis = gic.v3 ? gic.gicr[v->cpu->id] + GICR_SGI : gic.gicd;
 	gic_hcr_write(GIC_HCR_EN);

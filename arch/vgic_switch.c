@@ -33,13 +33,12 @@ void vgic_save(struct vcpu *v)
 	if (v3) {
 		g->apr[0] = read_ich_ap0r0_el2();
 		g->apr[1] = read_ich_ap1r0_el2();
-		g->hcr_now = read_ich_hcr_el2();
 	} else {
 		g->apr[0] = mmio_read32(gic.gich + GICH_APR);
-		g->hcr_now = mmio_read32(gic.gich + GICH_HCR);
 	}
+	g->hcr_now = gic_quick_hcr_get(v3);
 	g->away_empty = gic_quick_empty(v3);
-	g->plain = is_plain(g, v3, g->apr[0] | g->apr[1]);
+	g->not_plain = is_plain(g, v3, g->apr[0] | g->apr[1]) ? 0 : 1;
 	for (uint32_t used = g->lr_used & ~g->away_empty; used != 0; used &= used - 1) {
 		uint32_t i = (uint32_t)__builtin_ctz(used);
 
@@ -52,7 +51,7 @@ void vgic_save(struct vcpu *v)
 		g->due = true;
 		__atomic_fetch_or(&v->hazard, HAZARD_IRQ, __ATOMIC_RELAXED);
 	}
-	v->cpu->arch.ppis = twins_on(g);
+	v->cpu->arch.ppis = g->twins_on;
 	/* one that the guest has ended is not active any more */
 	twins(v, GICD_ICACTIVER, still_held(g));
 }
@@ -62,7 +61,7 @@ void vgic_load(struct vcpu *v)
 	struct vgic_cpu *g = &v->arch.vgic;
 	bool v3 = gic.v3;
 
-	if (g->plain) {			/* vgic_switch says no more of it */
+	if (g->not_plain == 0) {	/* vgic_switch says no more of it */
 		g->apr[0] = 0;
 		g->apr[1] = 0;
 		g->hcr_now = GIC_HCR_EN;
@@ -72,18 +71,17 @@ void vgic_load(struct vcpu *v)
 	if (v3) {
 		write_ich_ap0r0_el2(g->apr[0]);
 		write_ich_ap1r0_el2(g->apr[1]);
-		write_ich_hcr_el2(g->hcr_now);
 	} else {
 		mmio_write32(gic.gich + GICH_APR, (uint32_t)g->apr[0]);
-		mmio_write32(gic.gich + GICH_HCR, (uint32_t)g->hcr_now);
 	}
+	gic_quick_hcr_set(v3, g->hcr_now);
 	for (uint32_t used = g->lr_used & ~g->away_empty; used != 0; used &= used - 1) {
 		uint32_t i = (uint32_t)__builtin_ctz(used);
 
 		gic_quick_lr_set(v3, i, g->lr[i]);
 	}
-	g->plain = true;		/* until vgic_save looks; vgic_switch has looked */
-	load_enables(v, v->cpu->arch.ppis);
+	g->not_plain = 0;		/* until vgic_save looks; vgic_switch has looked */
+	load_enables(v, g->twins_on, v->cpu->arch.ppis);
 	twins(v, GICD_ISACTIVER, still_held(g));
 }
 
@@ -112,6 +110,22 @@ void vgic_own(const struct vm *vm, uint32_t intid)
 	owner[intid] = (uint8_t)(vm->id + 1);
 }
 
+/* Bound: the lines of the machine, by words. */
+void vgic_disown(struct vm *vm)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(vm->lines.spi); i++) {
+		struct vgic_bank *b = &vm->lines.spi[i];
+
+		for (uint32_t set = b->hw; set != 0; set &= set - 1) {
+			uint32_t intid = 32 * (i + 1) + (uint32_t)__builtin_ctz(set);
+
+			gic_reset_irq(0, intid);
+			owner[intid] = 0;
+		}
+		b->hw = 0;
+	}
+}
+
 struct vcpu *vgic_target(uint32_t intid)
 {
 	uint32_t id = intid < KZ_INTID_MAX ? owner[intid] : 0;
@@ -121,7 +135,7 @@ struct vcpu *vgic_target(uint32_t intid)
 	if (id == 0) {
 		return NULL;
 	}
-	target = vm->arch.vgic.spi[intid / 32 - 1].cpu[intid % 32];
+	target = vm->lines.spi[intid / 32 - 1].cpu[intid % 32];
 	return &vm->vcpu[target < vm->cfg->vcpu_count ? target : 0];
 }
 
@@ -136,7 +150,7 @@ void vgic_mask(struct vcpu *v, bool masked)
 	vgic_lock(&v->vm->arch.vgic);
 	for (uint32_t i = 0; i < cfg->irq_count; i++) {
 		uint32_t intid = cfg->irq[i].intid;
-		const struct vgic_bank *b = &v->vm->arch.vgic.spi[intid / 32 - 1];
+		const struct vgic_bank *b = &v->vm->lines.spi[intid / 32 - 1];
 
 		if ((b->enabled >> intid % 32 & 1) != 0 && b->cpu[intid % 32] == v->id) {
 			gic_enable(0, intid, !masked);

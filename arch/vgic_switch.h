@@ -17,12 +17,6 @@ static inline void twins(const struct vcpu *v, uint32_t reg, uint32_t set)
 	}
 }
 
-/* The private twins that fire if their line is high. */
-static inline uint32_t twins_on(const struct vgic_cpu *g)
-{
-	return g->bank.enabled & g->bank.hw;
-}
-
 /*
  * Is nothing pending or active in list registers or outside, and no word for us under way? Then
  * VMCR is all that there is of its interface. A guest may have ended an interrupt without
@@ -51,31 +45,35 @@ static ALWAYS_INLINE void vmcr_set(bool v3, uint64_t vmcr)
 	}
 }
 
-/* v's physical twins fire, or not, instead of those of who was here. */
-static inline void load_enables(const struct vcpu *v, uint32_t old)
+/* The physical twins `want` of v fire, instead of `old`, those of who was here. */
+static inline void load_enables(const struct vcpu *v, uint32_t want, uint32_t old)
 {
-	uint32_t want = twins_on(&v->arch.vgic);
-
 	twins(v, GICD_ICENABLER, old & ~want);
 	twins(v, GICD_ISENABLER, want & ~old);
 }
 
-/* vgic_save(old) and vgic_load(v), if both are plain; false: nothing is done. Own core. */
+/*
+ * vgic_save(old) and vgic_load(v), if both are plain; false: nothing is done that those would not
+ * do as well. Own core.
+ */
 static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v, bool v3)
 {
 	struct vgic_cpu *g = &old->arch.vgic;
 	const struct vgic_cpu *h = &v->arch.vgic;
+	uint64_t goes = g->away, comes = h->away;
 
-	if (!h->plain || !is_plain(g, v3,
-				   v3 ? read_ich_ap0r0_el2() | read_ich_ap1r0_el2() :
-					mmio_read32(gic.gich + GICH_APR))) {
+	if (goes != comes) {
+		if (comes >> 32 != 0) {			/* not plain; old is loaded: that is */
+			return false;
+		}
+		load_enables(v, (uint32_t)comes, (uint32_t)goes);
+	}
+	if (!is_plain(g, v3, v3 ? read_ich_ap0r0_el2() | read_ich_ap1r0_el2() :
+				  mmio_read32(gic.gich + GICH_APR))) {
 		return false;
 	}
 	g->vmcr = vmcr_get(v3);
 	vmcr_set(v3, h->vmcr);
-	if (twins_on(g) != twins_on(h)) {
-		load_enables(v, twins_on(g));
-	}
 	return true;
 }
 
@@ -84,16 +82,25 @@ static ALWAYS_INLINE bool vgic_switch(struct vcpu *old, const struct vcpu *v, bo
  * list register that it had, without the exit that its line would cost. Where that is not so
  * simple nothing is done, and its line does it. Own core.
  */
-static ALWAYS_INLINE void vgic_load_irq(struct vcpu *v, uint32_t intid)
+static inline void vgic_load_irq(struct vcpu *v, uint32_t intid)
 {
-	const struct vgic_cpu *g = &v->arch.vgic;
-	const struct vgic_bank *b = &g->bank;
+	const struct vgic_bank *b = &v->arch.vgic.bank;
 
-	if (LIKELY(intid == gic.vtimer && vgic_quick_timer(v, gic.v3)) ||
-	    (((b->held & ~b->latch) >> intid & 1) != 0 &&
-	     vgic_quick_again(v, intid, gic.v3, true, 0))) {
+	if (((b->held & ~b->latch) >> intid & 1) != 0 &&
+	    vgic_quick_again(v, intid, gic.v3, true, 0)) {
 		twins(v, GICD_ISACTIVER, BIT(intid));
 	}
+}
+
+/* The same for the virtual timer, when nothing has changed since; false: nothing is done. */
+static ALWAYS_INLINE bool vgic_load_timer(const struct vcpu *v, bool v3)
+{
+	bool done = vgic_quick_timer(v, v3);
+
+	if (LIKELY(done)) {
+		mmio_write32(v->arch.vgic.ppis + GICD_ISACTIVER, v->arch.vgic.again_bit);
+	}
+	return done;
 }
 
 #endif

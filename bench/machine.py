@@ -14,6 +14,8 @@ GUEST = ROOT / "build/guests/bench.bin"
 KZC = ROOT / "build/host/kzc"
 QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
 TIMEOUT = 600
+READ = 65536            # bytes at a time; what is waited for may be their first line
+TAIL = READ + 4000
 
 # One instruction is one nanosecond, and one tick of the counter.
 EXACT = ["-icount", "shift=0,sleep=off", "-display", "none", "-serial", "stdio",
@@ -65,12 +67,12 @@ def run(name, command, until="done", timeout=TIMEOUT):
             stderr=err) as child, selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
         try:
-            while end.search(clean(text[-4000:])) is None:
+            while end.search(clean(text[-TAIL:])) is None:
                 if time.monotonic() > deadline:
                     raise Failed(f"{name}: no end in {timeout} s")
                 if not selector.select(timeout=1):
                     continue
-                more = os.read(child.stdout.fileno(), 65536)
+                more = os.read(child.stdout.fileno(), READ)
                 if not more:
                     raise Failed(f"{name}: QEMU ended before its guest was done")
                 text += more.decode("utf-8", "replace")

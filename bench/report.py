@@ -92,8 +92,7 @@ def write():
     parts = {"about": about(now, peers)}
     for board, systems in every.items():
         for name, chosen in rows.TABLES:
-            parts[f"{board}-{name}"] = table(systems, chosen, "instructions, guest to guest"
-                                             if name != "boot" else "instructions")
+            parts[f"{board}-{name}"] = table(systems, chosen, rows.TITLES.get(name, rows.TITLE))
     text = PAGE.read_text(encoding="utf-8")
     wanted = set(name for _, name, _ in PART.findall(text))
     if not wanted:

@@ -49,9 +49,70 @@ BOOT = (
     ("boot_loaded", "... to where the VM's memory is loaded"),
     ("boot", "... to the guest's first instruction"),
 )
-TABLES = (("interrupts", INTERRUPTS), ("calls", CALLS), ("shared", SHARED), ("boot", BOOT))
-ALL = INTERRUPTS + CALLS + SHARED + BOOT
+# What a control VM's calls cost its core, but for the last two, which any VM makes of itself.
+VERBS = (
+    ("inspect_machine", "INSPECT of the machine"),
+    ("inspect_vm", "... of a VM"),
+    ("inspect_vcpu", "... of a vCPU"),
+    ("inspect_config", "... of a VM's configuration"),
+    ("inspect_registers", "... of a vCPU's registers"),
+    ("inspect_trace", "... of the trace's places"),
+    ("memory_read", "READ of 4 KiB"),
+    ("log_read", "LOG, 512 bytes"),
+    ("console_read", "CONSOLE_READ of 64 bytes"),
+    ("console_read_most", "... of 1 KiB, all that is kept"),
+    ("console_type", "CONSOLE_WRITE of a byte"),
+    ("console_type_most", "... of 64, all that is taken"),
+    ("register", "REGISTER of a VM with one vCPU"),
+    ("register_most", "... with the most of everything, beside others of the kind"),
+    ("fill", "FILL of 4 KiB"),
+    ("verb_start", "START"),
+    ("verb_pause", "PAUSE"),
+    ("verb_resume", "RESUME"),
+    ("verb_shutdown", "SHUTDOWN"),
+    ("verb_reset", "RESET"),
+    ("verb_stop", "STOP"),
+    ("verb_destroy", "DESTROY of one that runs"),
+    ("verb_attach", "ATTACH"),
+    ("verb_detach", "DETACH"),
+    ("watchdog", "WATCHDOG, a kick"),
+    ("events", "EVENTS"),
+)
+# From a control VM's HVC on, of all cores.
+REVOKE = tuple(
+    (f"{how}_{verb}_{part}", f"{verb.upper()} of {who}: {text}")
+    for how, who, parts in (
+        ("revoke", "a loop", (
+            ("all", "to its last instruction"),
+            ("caller", "... of these, the caller's core's"),
+            ("taken", "to the hypervisor's first one on its core"))),
+        ("asleep", "one in WFI", (
+            ("target", "instructions that it still executes"),
+            ("taken", "to the hypervisor's first one on its core"))))
+    for verb in ("reset", "stop", "pause") for part, text in parts)
+STARTS = (
+    ("first_start", "first START, 2 MiB: HVC to the guest's first instruction"),
+    ("next_start", "START of one that was stopped"),
+    ("restart", "RESET"),
+    ("back", "watchdog due, 2 MiB, to the guest's first instruction"),
+    ("back_16", "... 16 MiB"),
+    ("back_load", "... 16 MiB, its image 1 MiB of it"),
+    ("zero_mib", "a MiB that is zeroed"),
+    ("load_mib", "a MiB that the image fills"),
+)
+CONTROL = VERBS + REVOKE + STARTS
+TABLES = (("interrupts", INTERRUPTS), ("calls", CALLS), ("shared", SHARED), ("boot", BOOT),
+          ("verbs", VERBS), ("revoke", REVOKE), ("starts", STARTS))
+ALL = INTERRUPTS + CALLS + SHARED + BOOT + CONTROL
 TEXT = dict(ALL)
+# What a table's figures are, where it is not this.
+TITLE = "instructions, guest to guest"
+TITLES = {
+    "boot": "instructions",
+    "verbs": "instructions of the caller's core",
+    "revoke": "instructions of all cores, or ns",
+    "starts": "instructions of all cores, or ns",
+}
 
 # Half of a round of the guest's.
 HALVED = {"yield_round": "switch", "fp_round": "fp_switch"}

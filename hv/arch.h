@@ -57,15 +57,25 @@ void arch_mem_copy(void *to, const void *from, uint64_t size);
 
 /* ---- VMs ---- */
 
-/* Translation tables, interrupt routing, trap setup. Boot core, once. */
+/*
+ * Interrupt routing, and what is known of its memory map: all of it, but for a VM that was
+ * created at run time; no interrupt is its own any more if its configuration has no vCPU. The VM
+ * does not run. KZ_ENOMEM: out of translation tables.
+ */
 MUST_USE enum kz_err arch_vm_init(struct vm *vm);
 
-/* Interrupt state as after power-on; every vCPU is parked. */
+/*
+ * A part of the memory map of a VM that was created, by its load_region and load_at. KZ_EBUSY:
+ * there is more to do. KZ_ENOMEM: out of its tables. Core of its vCPU 0, before it starts.
+ */
+MUST_USE enum kz_err arch_vm_map(struct vm *vm);
+
+/* Interrupt state as after power-on; every vCPU is parked or frozen. */
 void arch_vm_reset(struct vm *vm);
 
 /*
  * After it no vCPU of the VM gets further than its next fetch or access. Any core.
- * False undoes it; every vCPU is parked.
+ * False undoes it; every vCPU is parked or frozen.
  */
 void arch_vm_revoke(struct vm *vm, bool revoked);
 
@@ -81,6 +91,17 @@ void arch_vcpu_park(struct vcpu *v);
 uint64_t arch_vcpu_save(struct vcpu *v);
 /* And come back; no other vCPU is loaded. */
 void arch_vcpu_load(struct vcpu *v);
+
+/*
+ * v, which does not execute, can be looked at: arch_vcpu_registers. An HRT vCPU, which is loaded,
+ * stays here as long as HAZARD_PAUSE is set and HAZARD_STOP is not, its interrupts untouched.
+ */
+void arch_vcpu_freeze(struct vcpu *v);
+/* As it was then. Any core; v does not execute. */
+void arch_vcpu_registers(const struct vcpu *v, struct kz_vcpu_registers *to);
+
+/* From now on v, which may be loaded, is not alone on its core. */
+void arch_vcpu_share(struct vcpu *v);
 
 /* The physical interrupts that v is the target of: masked, or as the guest has them. */
 void arch_vcpu_mask(struct vcpu *v, bool masked);

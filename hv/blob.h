@@ -3,6 +3,7 @@
 #ifndef HV_BLOB_H
 #define HV_BLOB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,11 @@ enum blob_err {
 	BLOB_CONSOLE,
 	BLOB_SERVER,
 	BLOB_TRACE,
+	BLOB_RESTART,
+	BLOB_WATCHDOG,
+	BLOB_RIGHTS,
+	BLOB_REGION_TRACE,
+	BLOB_STORE,
 	BLOB_ERRS
 };
 
@@ -70,6 +76,17 @@ static inline const struct kz_cfg_vm *blob_vm(const struct kz_cfg *cfg, uint32_t
 	return (const struct kz_cfg_vm *)(const void *)(cfg + 1) + index;
 }
 
+/* blob_may_create - has a VM of a blob that was checked the right to create others? */
+static inline bool blob_may_create(const struct kz_cfg *cfg)
+{
+	bool may = false;
+
+	for (uint32_t i = 0; i < cfg->vm_count; i++) {
+		may |= blob_vm(cfg, i)->rights[KZ_RIGHT_CREATE] == 0xff;
+	}
+	return may;
+}
+
 /* blob_trace_size - bytes from trace_pa on that the trace takes; below 2^25 once checked. */
 static inline uint64_t blob_trace_size(const struct kz_cfg_machine *m)
 {
@@ -86,6 +103,27 @@ static inline uint64_t blob_trace_size(const struct kz_cfg_machine *m)
  */
 enum blob_err blob_check(const struct kz_cfg *cfg, size_t avail, struct blob_where *where)
 	__attribute__((warn_unused_result));
+
+/*
+ * blob_check_vm - check a VM that is to come into place id of a running system: all that
+ * blob_check says of a VM, and what control.h says of one that is registered (a store; no rights;
+ * no core of the console's for an HRT VM).
+ *
+ * cfg has the header and the machine of a blob that was checked. others[KZ_VMS_MAX] are the VMs
+ * that are there, each known to be good; NULL where none is, and for id. vm is 8-byte aligned and
+ * does not change meanwhile. Otherwise as blob_check. No loop is longer than the VM's own entries
+ * times the log of the others' (docs/abi.md has counts).
+ */
+enum blob_err blob_check_vm(const struct kz_cfg *cfg, const struct kz_cfg_vm *const *others,
+			    uint32_t id, const struct kz_cfg_vm *vm, struct blob_where *where)
+	__attribute__((warn_unused_result));
+
+/*
+ * blob_tables - translation tables of 4 KiB that are enough for a VM's second stage, the root
+ * included: as many as pt_map (arch/arm64/pt.c) takes, or a few more. The regions are pages whose
+ * ends do not wrap; the result is below 2^24.
+ */
+uint32_t blob_tables(const struct kz_cfg_vm *vm);
 
 /* blob_strerror - a few words for an error; never NULL. */
 const char *blob_strerror(enum blob_err err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is wrong with a blob, in words. */
+/* What is wrong with a blob, in words, for tools: the hypervisor has the number alone. */
 #include "blob.h"
 
 /* In the order of enum blob_err, BLOB_ERRS included, each ended by a NUL. */
@@ -12,6 +12,7 @@ static const char messages[] =
 	"interrupt\0interrupt given twice\0region bounds\0region outside RAM\0device in RAM\0"
 	"region is the hypervisor's\0page given twice\0guest addresses overlap\0load\0"
 	"entry or argument\0console or stolen page\0server or share\0trace memory or mode\0"
+	"restart or back-off\0watchdog\0rights\0view of the trace\0store\0"
 	"unknown error\0";
 
 const char *blob_strerror(enum blob_err err)

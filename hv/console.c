@@ -2,6 +2,7 @@
 #include "console.h"
 
 #include "arch.h"
+#include "control.h"
 
 /*
  * Writers and the pump share one atomic word, con.work:
@@ -64,6 +65,12 @@ static struct {
 	uint32_t left;     /* of PUMP_BYTES */
 } con = { .shown = CONSOLE_NONE };
 static char out[OUT_MAX]; /* on its way to the UART */
+
+/* Channels that a VM reads are not printed. */
+static struct spinlock readers;    /* away, and who reads */
+static uint32_t away;              /* atomic */
+static uint32_t waits;             /* of these: the reader has found nothing; atomic */
+static uint8_t reader[KZ_VMS_MAX]; /* VM's id + 1; 0: nobody */
 
 uint32_t console_focus = CONSOLE_NONE;
 
@@ -280,6 +287,10 @@ static void channel_serve(void)
 	struct channel *ch = &channels[channel];
 	bool focused = is_focused(channel);
 
+	if ((__atomic_load_n(&away, __ATOMIC_SEQ_CST) & BIT(channel)) != 0) {
+		con.todo &= ~BIT(channel);
+		return;
+	}
 	if (ch->end == END_NOT) {
 		line_fill(ch);
 	}
@@ -300,7 +311,8 @@ static uint32_t focus_todo(void)
 	uint32_t channel = __atomic_load_n(&console_focus, __ATOMIC_RELAXED);
 	uint32_t drawn = channel == con.shown ? con.drawn : 0;
 
-	return channel == CONSOLE_NONE || drawn == channels[channel].len ? 0 : BIT(channel);
+	return channel == CONSOLE_NONE || drawn == channels[channel].len ||
+	       (__atomic_load_n(&away, __ATOMIC_SEQ_CST) & BIT(channel)) != 0 ? 0 : BIT(channel);
 }
 
 /* False when the UART is full, or at the bound. */
@@ -359,9 +371,130 @@ static bool pump(uint32_t bits)
 	return true;
 }
 
+/* ---- Channels that a VM reads ---- */
+
+/* Its output is not for the console: tells the reader, if that wants to know. */
+static bool is_away(uint32_t channel)
+{
+	uint32_t bit = BIT(channel);
+
+	if (LIKELY((__atomic_load_n(&away, __ATOMIC_SEQ_CST) & bit) == 0)) {
+		return false;
+	}
+	if ((__atomic_fetch_and(&waits, ~bit, __ATOMIC_SEQ_CST) & bit) != 0) {
+		control_tell(&machine.vm[channel]);
+	}
+	return true;
+}
+
+/*
+ * From now on no pump looks at the channel, and the screen has nothing of it; what pumps have is
+ * ours until pump_give. Bound: calls of pump on other cores.
+ */
+static void take_locked(uint32_t channel)
+{
+	__atomic_fetch_or(&away, BIT(channel), __ATOMIC_SEQ_CST);
+	while ((__atomic_fetch_or(&con.work, BUSY, __ATOMIC_ACQ_REL) & BUSY) != 0) {
+		spin_while(&con.work, BUSY, BUSY);
+	}
+	if (con.shown == channel) {
+		con.shown = CONSOLE_NONE;
+		con.dirty = true;
+	}
+}
+
+static void pump_give(void)
+{
+	__atomic_fetch_and(&con.work, ~BUSY, __ATOMIC_RELEASE);
+	arch_uart_notify();		/* what others left meanwhile */
+}
+
+enum kz_err console_attach(uint32_t channel, uint32_t vm)
+{
+	enum kz_err err = KZ_OK;
+
+	spin_lock(&readers);
+	if (reader[channel] != 0 && reader[channel] != vm + 1) {
+		err = KZ_EBUSY;
+	} else {
+		reader[channel] = (uint8_t)(vm + 1);
+		__atomic_fetch_or(&waits, BIT(channel), __ATOMIC_SEQ_CST);
+		take_locked(channel);
+		pump_give();
+	}
+	spin_unlock(&readers);
+	return err;
+}
+
+enum kz_err console_detach(uint32_t channel, uint32_t vm)
+{
+	enum kz_err err = KZ_EBUSY;
+
+	spin_lock(&readers);
+	if (reader[channel] == vm + 1) {
+		reader[channel] = 0;
+		__atomic_fetch_and(&away, ~BIT(channel), __ATOMIC_SEQ_CST);
+		err = KZ_OK;
+	}
+	spin_unlock(&readers);
+	if (err == KZ_OK) {
+		console_announce(channel);
+	}
+	return err;
+}
+
+uint32_t console_reader(uint32_t channel)
+{
+	return __atomic_load_n(&reader[channel], __ATOMIC_RELAXED);
+}
+
+void console_forget(uint32_t vm)
+{
+	for (uint32_t i = 0; i < KZ_VMS_MAX; i++) {
+		(void)console_detach(i, vm);
+	}
+	spin_lock(&readers);
+	take_locked(vm);
+	reader[vm] = 0;
+	channels[vm].tail = channels[vm].head;
+	channels[vm].len = 0;
+	channels[vm].seen = 0;
+	channels[vm].end = END_NOT;
+	channels[vm].cr = false;
+	channels[vm].broken = false;
+	channels[vm].out_dropped = 0;
+	pump_give();
+	__atomic_fetch_and(&away, ~BIT(vm), __ATOMIC_SEQ_CST);
+	spin_unlock(&readers);
+}
+
+/* Bound: CONSOLE_READ. */
+uint32_t console_read(uint32_t channel, uint32_t vm, uint8_t *to, uint32_t size)
+{
+	struct channel *ch = &channels[channel];
+	uint32_t head, tail, n = 0;
+
+	spin_lock(&readers);
+	if (reader[channel] == vm + 1) {
+		__atomic_fetch_or(&waits, BIT(channel), __ATOMIC_SEQ_CST);
+		head = __atomic_load_n(&ch->head, __ATOMIC_SEQ_CST);
+		for (tail = ch->tail; tail != head && n != size && n != CONSOLE_READ; n++) {
+			to[n] = ch->ring[tail++ % CONSOLE_RING];
+		}
+		__atomic_store_n(&ch->tail, tail, __ATOMIC_SEQ_CST);
+		channel_room(channel);
+	}
+	spin_unlock(&readers);
+	return n;
+}
+
+/* ---- Whoever has something to print ---- */
+
 void console_pump(uint32_t channel)
 {
-	(void)pump(BIT(channel));
+	if (!is_away(channel)) {
+		(void)pump(BIT(channel));
+	}
 }
 
 void console_flush(void)
@@ -380,6 +513,9 @@ void console_resume(void)
 
 void console_announce(uint32_t channel)
 {
+	if (is_away(channel)) {
+		return;
+	}
 	/* A running pump sees the bit, or gives up and then asks the same. */
 	if ((__atomic_fetch_or(&con.work, BIT(channel), __ATOMIC_ACQ_REL) & BUSY) == 0) {
 		arch_uart_notify();

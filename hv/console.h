@@ -17,6 +17,10 @@
 #define CONSOLE_HV     KZ_VMS_MAX /* the hypervisor's own channel; a VM's is its id */
 #define CONSOLE_NONE   0xffu      /* no channel */
 #define CONSOLE_ESCAPE 0x1d       /* Ctrl-] */
+#define CONSOLE_TYPE   64u        /* bytes of console_type */
+#define CONSOLE_READ   512u       /* bytes of console_read */
+#define LOG_READ       512u       /* bytes of log_read: others wait for the lock */
+#define LOG_RING       8192u      /* bytes of the log that are kept; a power of two */
 
 /* Boot core, once, after `machine` is set up: focus, console rings. hv_log works before it. */
 void console_init(void);
@@ -59,6 +63,32 @@ void console_pump(uint32_t channel) NO_LOCK;
 
 /* Leave all of it to console_uart. Any core. */
 void console_announce(uint32_t channel);
+
+/* ---- For VMs that may see others (control.h); any core, no lock held ---- */
+
+/*
+ * The VM `vm` reads the channel of another VM, which is not printed from now on; and no more.
+ * KZ_EBUSY: another VM reads it; this one does not.
+ */
+MUST_USE enum kz_err console_attach(uint32_t channel, uint32_t vm);
+enum kz_err console_detach(uint32_t channel, uint32_t vm);
+/* Who reads it, plus 1; 0: nobody. */
+uint32_t console_reader(uint32_t channel);
+/* What was written, if `vm` reads it; returns the bytes. */
+uint32_t console_read(uint32_t channel, uint32_t vm, uint8_t *to, uint32_t size);
+/* As if typed; returns how much found room: CONSOLE_TYPE at most. */
+uint32_t console_type(uint32_t channel, const uint8_t *from, uint32_t size);
+
+/* A VM is gone: what it reads is printed again, and what it wrote is forgotten. */
+void console_forget(uint32_t vm);
+/* Its console ring is where its configuration says now; nowhere, before its memory goes. */
+void console_ring_at(uint32_t vm, const struct kz_cfg_vm *cfg);
+
+/*
+ * The hypervisor's words from *position on, counted in bytes since power-on, or from the oldest
+ * that are kept: then *position says which. Returns the bytes.
+ */
+uint32_t log_read(uint64_t *position, uint8_t *to, uint32_t size);
 
 /* Pump until all is out, 200 ms at most: before the machine stops. Any core. */
 void console_flush(void) NO_LOCK;

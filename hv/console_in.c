@@ -4,6 +4,7 @@
 
 #include <kizami/console.h>
 #include "arch.h"
+#include "blob.h"
 
 #define INPUT_MAX 8u    /* bytes that one console_uart takes; more: it comes again */
 #define POLL_HZ   50u   /* of the console rings */
@@ -20,6 +21,7 @@ static struct ring {
 	uint32_t restarted;           /* atomic */
 } rings[KZ_VMS_MAX];
 static uint32_t polled; /* VMs that have one */
+static struct spinlock ring_lock; /* where they are, and their ends that are ours */
 
 void console_ring_reset(uint32_t vm)
 {
@@ -29,11 +31,9 @@ void console_ring_reset(uint32_t vm)
 /* Where the VM's console page lies, or NULL. */
 static struct kz_console_ring *ring_page(const struct kz_cfg_vm *cfg)
 {
-	const struct kz_cfg_region *r = vm_ram_at(cfg, cfg->console_ipa);
-
-	return cfg->console != KZ_CONSOLE_RING || r == NULL
+	return cfg->console != KZ_CONSOLE_RING
 		       ? NULL
-		       : arch_ptr(pa(r->pa + (cfg->console_ipa - r->ipa)));
+		       : vm_ram(cfg, cfg->console_ipa, sizeof(struct kz_console_ring));
 }
 
 static void ring_restart(struct ring *r)
@@ -91,8 +91,9 @@ static bool ring_input(struct ring *r, uint8_t c)
 
 void console_start(void)
 {
-	if (polled != 0) {
+	if (polled != 0 || blob_may_create(machine.cfg)) {
 		arch_this_cpu()->sched.rings = 0;
+		arch_this_cpu()->sched.turn = 0;
 		arch_this_cpu()->sched.poll = 0;
 		arch_this_cpu()->sched.next = 0;
 	}
@@ -102,13 +103,17 @@ void console_start(void)
 uint64_t console_poll(uint64_t now)
 {
 	static uint32_t turn;
+	uint32_t hz = POLL_HZ;
 	bool more = false;
 
 	for (uint32_t i = 0; i < machine.vm_count && !more; i++) {
 		turn = turn + 1 < machine.vm_count ? turn + 1 : 0;
+		spin_lock(&ring_lock);
 		more = rings[turn].page != NULL && ring_drain(&rings[turn], turn);
+		hz = more ? MORE_HZ * polled : POLL_HZ;
+		spin_unlock(&ring_lock);
 	}
-	return now + arch_ticks_hz() / (more ? MORE_HZ * polled : POLL_HZ);
+	return now + arch_ticks_hz() / hz;
 }
 
 /* ---- Input ---- */
@@ -141,34 +146,55 @@ static void focus_set(uint32_t vm)
 	hv_log("console: %s (Ctrl-] h for help)", cfg->name);
 }
 
-/* The next VM with a console. Bound: the VMs; the one that has the focus ends it. */
+/* The next VM with a console. Bound: the VMs. */
 static void focus_next(void)
 {
 	uint32_t vm = focus_get();
 
-	if (vm == CONSOLE_NONE) {
-		hv_log("console: no VM has one");
-		return;
-	}
-	do {
+	for (uint32_t i = 0; i < machine.vm_count && vm != CONSOLE_NONE; i++) {
 		vm = (vm + 1) % machine.vm_count;
-	} while (machine.vm[vm].cfg->console == KZ_CONSOLE_NONE);
-	focus_set(vm);
+		if (machine.vm[vm].cfg->console != KZ_CONSOLE_NONE) {
+			focus_set(vm);
+			return;
+		}
+	}
+	hv_log("console: no VM has one");
+}
+
+/* A byte for the VM; false when there is no room. */
+static bool input_put(uint32_t channel, uint8_t c)
+{
+	struct vm *vm = &machine.vm[channel];
+	bool taken;
+
+	if (vm->cfg->console == KZ_CONSOLE_PL011) {
+		return pl011_input(vm, c);
+	}
+	spin_lock(&ring_lock);
+	taken = rings[channel].page != NULL && ring_input(&rings[channel], c);
+	spin_unlock(&ring_lock);
+	return taken;
+}
+
+uint32_t console_type(uint32_t channel, const uint8_t *from, uint32_t size)
+{
+	uint32_t most = size < CONSOLE_TYPE ? size : CONSOLE_TYPE;
+	uint32_t n = 0;
+
+	while (n != most && input_put(channel, from[n])) {
+		n++;
+	}
+	return n;
 }
 
 static void input_send(uint8_t c)
 {
 	uint32_t focus = focus_get();
-	struct vm *vm;
-	bool taken;
 
 	if (focus == CONSOLE_NONE) {
 		return;
 	}
-	vm = &machine.vm[focus];
-	taken = vm->cfg->console == KZ_CONSOLE_PL011 ? pl011_input(vm, c)
-						     : ring_input(&rings[focus], c);
-	if (!taken) {
+	if (!input_put(focus, c)) {
 		__atomic_store_n(&lost[focus], lost[focus] + 1, __ATOMIC_RELAXED);
 	}
 }
@@ -227,6 +253,18 @@ void console_uart(void)
 	} else {
 		console_resume();
 	}
+}
+
+void console_ring_at(uint32_t vm, const struct kz_cfg_vm *cfg)
+{
+	struct kz_console_ring *page = cfg == NULL ? NULL : ring_page(cfg);
+
+	spin_lock(&ring_lock);
+	polled += page != NULL;
+	polled -= rings[vm].page != NULL;
+	rings[vm].page = page;
+	rings[vm].restarted = 1;
+	spin_unlock(&ring_lock);
 }
 
 /* Bound: the VMs. */

@@ -24,7 +24,7 @@ static void check_blob(const struct kz_cfg *cfg, uint64_t image_pa, size_t avail
 	if (err != BLOB_OK) {
 		bool vm = where.vm != BLOB_NO_VM;
 
-		hv_log("configuration refused: %s (%s %u, entry %u)", blob_strerror(err),
+		hv_log("configuration refused: error %u (%s %u, entry %u)", err,
 		       vm ? "VM" : "machine", vm ? where.vm : 0, where.index);
 		refuse();
 	}
@@ -44,10 +44,13 @@ static void check_tables(enum kz_err err, const char *whose)
 	}
 }
 
+/* All of them, if VMs may come later. */
 static void start_cores(const struct kz_cfg_machine *m)
 {
+	bool all = blob_may_create(machine.cfg);
+
 	for (uint32_t i = 1; i < m->cpu_count; i++) {
-		if ((arch_cpu(i)->sched.count != 0 || i == m->console_cpu) &&
+		if ((all || arch_cpu(i)->sched.members != 0 || i == m->console_cpu) &&
 		    arch_cpu_start(i) != KZ_OK) {
 			hv_log("core %u: the firmware refuses PSCI CPU_ON", i);
 		}

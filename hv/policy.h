@@ -17,6 +17,20 @@ void sched_add(struct vcpu *v);
  */
 MUST_USE bool sched_init(struct percpu *cpu);
 
+/*
+ * The same at run time, before the vCPU runs; other members may execute. KZ_ELOAD: the core
+ * cannot keep its promises beside it, by *short_ppm millionths; then it has not joined. Any core.
+ */
+MUST_USE enum kz_err sched_join(struct vcpu *v, uint32_t *short_ppm);
+/* And out again: v is off. Any core. */
+void sched_leave(struct vcpu *v);
+
+/*
+ * Tell v's guest of these KZ_NOTIFY_ bits. False: it has not asked for them. Any core; a VM's
+ * lock may be held.
+ */
+bool policy_notify(struct vcpu *v, uint32_t what) EXCLUDES(irq_class);
+
 /* A deadline was missed, or a budget used up (KZ_NOTIFY_ bit). Own core. */
 void policy_event(struct vcpu *v, uint32_t what);
 

@@ -86,9 +86,32 @@ void text_add(struct text *t, const char *fmt, ...)
 	va_end(ap);
 }
 
+static struct spinlock log_lock; /* one writer of the channel at a time, and of the log */
+static char log_ring[LOG_RING];
+static uint64_t log_end; /* bytes since power-on */
+
+/* Bound: LOG_READ. */
+uint32_t log_read(uint64_t *position, uint8_t *to, uint32_t size)
+{
+	uint32_t at, n, first;
+
+	spin_lock(&log_lock);
+	if (*position > log_end) {
+		*position = log_end;
+	} else if (log_end - *position > LOG_RING) {
+		*position = log_end - LOG_RING;
+	}
+	n = (uint32_t)min_u64(min_u64(size, LOG_READ), log_end - *position);
+	at = (uint32_t)(*position % LOG_RING);
+	first = (uint32_t)min_u64(n, LOG_RING - at);
+	__builtin_memcpy(to, &log_ring[at], first);
+	__builtin_memcpy(to + first, log_ring, n - first);
+	spin_unlock(&log_lock);
+	return n;
+}
+
 void hv_log(const char *fmt, ...)
 {
-	static struct spinlock lock; /* one writer of the channel at a time */
 	char line[LOG_MAX];
 	struct text t = { line, &line[LOG_MAX - 1] };
 	va_list ap;
@@ -97,8 +120,11 @@ void hv_log(const char *fmt, ...)
 	text_add_v(&t, fmt, ap);
 	va_end(ap);
 	*t.at++ = '\n';
-	spin_lock(&lock);
+	spin_lock(&log_lock);
+	for (const char *c = line; c != t.at; c++) {
+		log_ring[log_end++ % LOG_RING] = *c;
+	}
 	console_write(CONSOLE_HV, line, (uint32_t)(t.at - line));
-	spin_unlock(&lock);
+	spin_unlock(&log_lock);
 	console_announce(CONSOLE_HV);
 }

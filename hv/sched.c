@@ -3,9 +3,9 @@
 
 #include <kizami/hcall.h>
 #include "arch.h"
-#include "console.h"
 #include "policy.h"
 #include "sched_pick.h"
+#include "sched_poll.h"
 #include "trace.h"
 
 #define NS_PER_S	1000000000ull
@@ -151,7 +151,8 @@ void sched_wake(struct vcpu *v)
 	s->wanted = c->since;
 	if (!has_server(v)) {
 		trace_of(v, KZ_TRACE_READY);
-		(void)wake_fair(c, v, c->since);
+		place(c, v);
+		wake_fair(c, v);
 		end_turn(c);
 	} else if (!too_late(v, c->since) && server_wake(&s->server, c->since)) {
 		if (s->server.release != release) {
@@ -201,6 +202,54 @@ void sched_job_done(struct vcpu *v)
 	end_turn(c);			/* without the advantage of the one that runs */
 }
 
+/*
+ * v, which is in no set, wants to run from now on: what it missed until now nobody owes it. Within
+ * its period it has what is left of its budget: who was off or paused has not slept.
+ */
+static COLD void go(struct vcpu *v)
+{
+	struct sched *s = &v->sched;
+	struct sched_core *c = &v->cpu->sched;
+	bool same = c->since - s->server.release < s->server.period;
+
+	s->wanted = c->since;
+	if (!has_server(v)) {
+		mask(v, false);
+		place(c, v);
+		make_ready(v, READY_START);
+	} else if (same && s->was_done) {
+		mask(v, false);
+		s->state = SCHED_DONE;
+		set_event(v, s->server.release + s->server.period);
+	} else if (same) {
+		s->state = SCHED_BLOCKED;
+		sched_wake(v);
+	} else {
+		server_release(&s->server, s->wanted);
+		if (s->was_done) {
+			policy_released(v);
+		}
+		begin_job(v);
+	}
+	s->was_done = false;
+}
+
+/* Its server begins, as server_set said; the last one may have spent of its budget already. */
+static COLD void serve(struct vcpu *v)
+{
+	struct server *s = &v->sched.server;
+	uint64_t now = v->cpu->sched.since, last = v->sched.spent.release;
+
+	server_renew(s);
+	s->release = now - last < v->sched.spent.period ? last : now - s->period;
+	s->due = s->release + s->deadline;
+	s->left = v->sched.spent.left;
+	if (s->left > (int64_t)s->budget) {
+		s->left = (int64_t)s->budget;
+	}
+	go(v);
+}
+
 bool sched_account(struct vcpu *v)
 {
 	charge_now(&v->cpu->sched);
@@ -213,9 +262,7 @@ COLD void sched_serve_first(struct vcpu *v)
 
 	charge_now(c);
 	take_out(v);
-	v->sched.wanted = c->since;
-	server_release(&v->sched.server, c->since);
-	begin_job(v);
+	serve(v);
 	c->shared = true;			/* from here on its WFI is ours */
 }
 
@@ -259,11 +306,12 @@ static COLD void expire(struct vcpu *v, uint64_t now)
 	begin_job(v);
 }
 
-static void expire_all(struct sched_core *c, uint64_t now)
+static void expire_all(struct percpu *cpu, uint64_t now)
 {
+	struct sched_core *c = &cpu->sched;
+
 	if (now >= c->poll) {
-		c->poll = NEVER;
-		c->console = true;
+		poll_due(cpu, now);
 	}
 	for (uint32_t set = c->timed; set != 0; set &= set - 1) {
 		struct vcpu *v = slot_of(c, set);
@@ -271,51 +319,6 @@ static void expire_all(struct sched_core *c, uint64_t now)
 		if (now >= v->sched.event) {
 			expire(v, now);
 		}
-	}
-}
-
-/* ---- The console ---- */
-
-/* Its next turn: not at once, or who prints a lot takes the core from those without a server. */
-static void console_next(struct sched_core *c)
-{
-	uint64_t at = min_u64(c->rings, c->asked);
-	uint64_t least = c->served + c->slice / 2;
-
-	if (at != NEVER && !c->console) {
-		c->poll = at > least ? at : least;
-		c->next = min_u64(c->next, c->poll);
-	}
-}
-
-void sched_console(struct percpu *cpu)
-{
-	struct sched_core *c = &cpu->sched;
-
-	c->asked = min_u64(c->asked, arch_ticks());
-	console_next(c);
-}
-
-/*
- * Its turn, one masked stretch: the rings, or the UART, whichever was due first. A server that
- * becomes ready meanwhile waits for that one only, as it was proven.
- */
-static COLD void console_turn(struct sched_core *c)
-{
-	uint64_t begun = c->since;
-
-	c->console = false;
-	c->served = begun;
-	if (c->asked < c->rings) {
-		c->asked = NEVER;
-		console_uart();
-	} else {
-		c->rings = console_poll(begun);
-	}
-	console_next(c);
-	c->since = arch_ticks();		/* nobody's time: stolen from who goes on */
-	if (c->current != NULL) {
-		c->current->sched.stolen += c->since - begun;
 	}
 }
 
@@ -353,7 +356,13 @@ static COLD void retire(struct percpu *cpu, struct vcpu *v)
 	s->state = SCHED_OFF;
 	set_event(v, NEVER);
 	mask(v, false);
+	if (has_server(v)) {
+		s->spent.release = s->server.release;
+		s->spent.period = s->server.period;
+		s->spent.left = s->server.left;
+	}
 	s->server = (struct server){ 0 };
+	s->was_done = false;
 	s->notify = 0;
 	s->page = NULL;
 	if (cpu->sched.guilty == v) {
@@ -361,27 +370,60 @@ static COLD void retire(struct percpu *cpu, struct vcpu *v)
 	}
 	if (v->state == VCPU_RUNNING) {
 		core_load(cpu, v);
+		arch_vcpu_freeze(v);
 		cpu->vcpu = NULL;
 	}
 	vcpu_off(v);
+	(void)arch_cpu_poll();		/* it was long: more may go, or another start */
+}
+
+/* Its core was another vCPU's alone until now. */
+static COLD void share(struct percpu *cpu)
+{
+	cpu->sched.shared = true;
+	for (uint32_t set = cpu->sched.members; set != 0; set &= set - 1) {
+		arch_vcpu_share(slot_of(&cpu->sched, set));
+	}
 }
 
 static COLD void start(struct vcpu *v)
 {
 	struct sched *s = &v->sched;
+	struct sched_core *c = &v->cpu->sched;
 	const struct server *p = &s->promised;
 
-	charge(&v->cpu->sched, arch_ticks());
-	s->wanted = v->cpu->sched.since;
+	if (!c->shared && (!sched_is_alone(c) || server_is(p))) {
+		share(v->cpu);
+	}
+	charge_now(c);
 	s->tick_ns = ticks_fraction(NS_PER_S, arch_ticks_hz());
 	if (server_is(p)) {
 		server_set(&s->server, p->budget, p->period, p->deadline);
-		server_release(&s->server, s->wanted);
-		begin_job(v);
+		serve(v);
 	} else {
-		(void)place(&v->cpu->sched, v);
-		make_ready(v, READY_START);
+		go(v);
 	}
+}
+
+/* Out of its core's sets, with its registers where they are; an HRT core waits here. */
+static COLD void pause(struct vcpu *v)
+{
+	if (v->sched.state == SCHED_PAUSED || v->sched.state == SCHED_OFF) {
+		return;			/* it starts when its VM goes on */
+	}
+	charge_now(&v->cpu->sched);
+	trace_of(v, KZ_TRACE_BLOCK);
+	if (v->state == VCPU_RUNNING) {
+		arch_vcpu_freeze(v);
+		if (v->vm->cfg->level == KZ_HRT) {
+			return;		/* it stays there: nobody else wants its core */
+		}
+	}
+	take_out(v);
+	v->sched.was_done = v->sched.state == SCHED_DONE;
+	v->sched.state = SCHED_PAUSED;
+	set_event(v, NEVER);
+	mask(v, true);
 }
 
 /* What others left for v. */
@@ -390,11 +432,16 @@ static COLD void attend(struct percpu *cpu, struct vcpu *v)
 	uint32_t hazard = __atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE);
 	enum vcpu_state state = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
 
-	if (state == VCPU_OFF) {
-		return;
+	if (state == VCPU_OFF || v->cpu != cpu) {
+		return;			/* or another VM is in its place, elsewhere */
 	}
 	if ((hazard & (HAZARD_STOP | HAZARD_OFF)) != 0) {
 		retire(cpu, v);
+	} else if ((hazard & HAZARD_PAUSE) != 0) {
+		pause(v);
+	} else if (v->sched.state == SCHED_PAUSED) {
+		charge_now(&cpu->sched);
+		go(v);
 	} else if (v->sched.state == SCHED_OFF) {
 		start(v);
 	} else if ((hazard & HAZARD_IRQ) != 0) {
@@ -410,6 +457,12 @@ static void attend_all(struct percpu *cpu)
 
 	while (__atomic_load_n(&c->inbox, __ATOMIC_RELAXED) != 0) {
 		set = __atomic_exchange_n(&c->inbox, 0, __ATOMIC_ACQUIRE);
+		if (UNLIKELY((set & SCHED_LOOK) != 0)) {
+			set &= ~SCHED_LOOK;
+			c->watch = 0;		/* it is due */
+			poll_due(cpu, c->since);
+			c->next = min_u64(c->next, c->poll);
+		}
 		for (; set != 0; set &= set - 1) {
 			attend(cpu, slot_of(c, set));
 		}
@@ -424,11 +477,11 @@ static struct vcpu *turn(struct percpu *cpu)
 
 	charge(c, arch_ticks());
 	if (c->since >= c->next) {
-		expire_all(c, c->since);
+		expire_all(cpu, c->since);
 	}
 	attend_all(cpu);
 	if (UNLIKELY(c->console) && c->edf == 0) {
-		console_turn(c);
+		poll_console(c);
 		(void)arch_cpu_poll();
 		return NULL;		/* who has got input, what is due by now */
 	}
@@ -439,8 +492,8 @@ static struct vcpu *turn(struct percpu *cpu)
 	if (c->guilty != NULL) {
 		charge(c, arch_ticks());
 		c->guilty = NULL;
-		if (c->current != v) {
-			return NULL;		/* it was v itself that had no more */
+		if (c->current != v || c->inbox != 0) {
+			return NULL;		/* v itself had no more; or somebody is told that */
 		}
 	}
 	look_again(c, v != NULL ? turn_end(c, v) : NEVER);
@@ -465,8 +518,16 @@ struct vcpu *sched_next(struct percpu *cpu)
 		v = turn(cpu);
 		hazard = v == NULL || v->hazard == 0 ? 0 :
 			 __atomic_exchange_n(&v->hazard, 0, __ATOMIC_ACQUIRE);
-		if ((hazard & (HAZARD_STOP | HAZARD_OFF)) != 0) {
+		if (UNLIKELY((hazard & (HAZARD_STOP | HAZARD_OFF)) != 0)) {
 			retire(cpu, v);
+			v = NULL;
+		} else if (UNLIKELY((hazard & HAZARD_PAUSE) != 0)) {
+			__atomic_fetch_or(&v->hazard, hazard, __ATOMIC_RELAXED);
+			pause(v);
+			v = NULL;
+		} else if (UNLIKELY((hazard & HAZARD_SCHED) != 0 && cpu->sched.inbox != 0)) {
+			/* its own start wants the core's attention: its watchdog runs */
+			__atomic_fetch_or(&v->hazard, hazard & ~HAZARD_SCHED, __ATOMIC_RELAXED);
 			v = NULL;
 		}
 	} while (v == NULL);
@@ -476,22 +537,33 @@ struct vcpu *sched_next(struct percpu *cpu)
 	return v;
 }
 
+static void post(struct percpu *cpu, uint32_t bit)
+{
+	__atomic_fetch_or(&cpu->sched.inbox, bit, __ATOMIC_RELEASE);
+	if (cpu != arch_this_cpu()) {
+		arch_cpu_kick(cpu->id);
+	} else if (cpu->vcpu != NULL) {
+		__atomic_fetch_or(&cpu->vcpu->hazard, HAZARD_SCHED, __ATOMIC_RELAXED);
+	}
+}
+
 void sched_post(struct vcpu *v)
 {
-	__atomic_fetch_or(&v->cpu->sched.inbox, v->sched.bit, __ATOMIC_RELEASE);
-	if (v->cpu != arch_this_cpu()) {
-		arch_cpu_kick(v->cpu->id);
-	} else if (v->cpu->vcpu != NULL) {
-		__atomic_fetch_or(&v->cpu->vcpu->hazard, HAZARD_SCHED, __ATOMIC_RELAXED);
-	}
+	post(v->cpu, v->sched.bit);
+}
+
+void sched_look(struct percpu *cpu)
+{
+	post(cpu, SCHED_LOOK);
 }
 
 bool sched_check(const struct percpu *cpu)
 {
 	const struct sched_core *c = &cpu->sched;
-	bool good = (c->edf & c->fair) == 0 && (c->edf | c->fair | c->timed) >> c->count == 0;
+	bool good = (c->edf & c->fair) == 0 && ((c->edf | c->fair | c->timed) & ~c->members) == 0;
 
-	for (uint32_t i = 0; i < c->count; i++) {
+	for (uint32_t set = c->members; set != 0; set &= set - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(set);
 		const struct sched *s = &c->slot[i]->sched;
 		bool server = server_is(&s->server);
 		bool ready = s->state == SCHED_READY;
@@ -499,9 +571,10 @@ bool sched_check(const struct percpu *cpu)
 		good &= s->bit == BIT(i);
 		good &= ((c->edf & s->bit) != 0) == (ready && server);
 		good &= ((c->fair & s->bit) != 0) == (ready && !server);
-		good &= ((c->timed & s->bit) != 0) == (s->event != NEVER);
+		good &= (c->timed & s->bit) == 0 || s->event != NEVER;
+		good &= (c->timed & s->bit) == 0 || !(ready && !server);
 		good &= !ready || !server || s->server.left > 0;
-		good &= s->state != SCHED_THROTTLED || s->event != NEVER;
+		good &= s->state != SCHED_THROTTLED || (c->timed & s->bit) != 0;
 		good &= !server || (s->server.left <= (int64_t)s->server.budget &&
 				    s->server.due == s->server.release + s->server.deadline);
 	}

@@ -13,9 +13,12 @@
 
 #include <kizami/blob.h>
 #include "server.h"
+#include "spinlock.h"
 #include "time.h"
+#include "types.h"
 
 #define SCHED_SLOTS	KZ_VMS_MAX	/* vCPUs of a core: of each VM one at most */
+#define SCHED_LOOK	BIT(SCHED_SLOTS)	/* of sched_core.inbox: look at sched_core.watch */
 
 struct vcpu;
 struct percpu;
@@ -30,34 +33,54 @@ struct percpu;
  *              SCHED_THROTTLED |             ^ job_done             |
  *                    ^         +- release    +--- from READY        |
  *                    +----------------------------------------------+
+ *
+ * SCHED_PAUSED comes from any but OFF, and goes to READY: what it waited for may have come.
  */
-enum sched_state { SCHED_OFF, SCHED_READY, SCHED_BLOCKED, SCHED_THROTTLED, SCHED_DONE };
+enum sched_state {
+	SCHED_OFF, SCHED_READY, SCHED_BLOCKED, SCHED_THROTTLED, SCHED_DONE, SCHED_PAUSED
+};
+
+/* The most that a server was promised, has, or shall have next. */
+struct claim {
+	uint64_t density;	/* budget / deadline in 2^-32; 0: it has no server */
+	uint64_t deadline;	/* the shortest, in ticks; NEVER */
+};
 
 /* Of a vCPU. Its core writes; all may read the counters. Times are ticks. */
 struct sched {
 	enum sched_state state;
 	uint32_t bit;		/* its bit in the core's sets */
-	uint64_t event;		/* when it wants attention; NEVER */
-	struct server server;
-	struct server promised;	/* what the configuration says; budget 0: nothing */
+	uint64_t event;		/* when it wants attention, of who is `timed` or waits; NEVER */
+	/* In this order they are loaded in pairs. */
 	uint64_t vtime;		/* weighted execution, of who has no server; wraps */
+	uint64_t executed;
+	uint64_t stolen;
+	uint64_t *page;		/* its stolen time, in ns; NULL: it has not asked */
 	uint64_t rate;		/* of vtime: 100 / weight in 2^-32 */
 	uint64_t wanted;	/* ready and not running since then */
-	uint64_t executed, stolen;
+	struct server server;
+	struct server promised;	/* what the configuration says; budget 0: nothing */
+	struct claim claim;	/* what may not be given to others: under sched_core.lock */
 	uint64_t jobs, misses, overruns;
 	uint64_t late;		/* misses with budget left: 0 as long as we keep our word */
 	uint64_t last_miss, last_overrun;
 	uint32_t notify;	/* KZ_NOTIFY_ bits that the guest asked for */
+	uint32_t events;	/* atomic: those that came since it asked */
 	bool masked;		/* its lines wait for a budget */
-	uint64_t *page;		/* its stolen time, in ns; NULL: it has not asked */
+	bool was_done;		/* SCHED_PAUSED: from DONE */
 	uint64_t tick_ns;	/* ns of a tick, in 2^-32 */
+	struct {
+		uint64_t release, period;
+		int64_t left;
+	} spent;		/* of its last server, when that went: it remains spent */
 };
 
 /* Of a core. */
 struct sched_core {
-	struct vcpu *slot[SCHED_SLOTS];
-	uint32_t count;
-	uint32_t inbox;		/* atomic: a bit for each vCPU that has a hazard, or is to start */
+	struct vcpu *slot[SCHED_SLOTS];	/* by VM: of each one at most */
+	uint32_t members;	/* atomic: slots that are somebody's; changes under lock */
+	/* atomic: a bit for each vCPU that has a hazard, or is to start; SCHED_LOOK */
+	uint32_t inbox;
 	/* Sets of slots: ready with a server, ready without, with an event. */
 	uint32_t edf, fair, timed;
 	struct vcpu *current;	/* who is executing; NULL: nobody */
@@ -65,17 +88,25 @@ struct sched_core {
 	uint64_t since;		/* and since when it was not charged */
 	uint64_t next;		/* nothing is due before it */
 	uint64_t slice;		/* how much those without a server run at a stretch */
-	uint64_t poll;		/* the console's next turn; NEVER */
+	uint64_t poll;		/* the first of the two that follow; NEVER */
+	uint64_t turn;		/* the console's next turn */
+	uint64_t watch;		/* health_look's; atomic */
 	uint64_t vmin;		/* vtime of who is furthest behind; never goes back */
 	uint64_t rings, asked;	/* its rings are due; its UART asked for it; NEVER */
 	uint64_t served;	/* it had its last turn */
 	uint64_t limit;		/* sum of densities that servers may have, in 2^-32 */
 	uint64_t block;		/* the longest stretch with interrupts masked */
 	uint64_t guard;		/* who wakes that shortly before its deadline waits for the next */
+	struct spinlock lock;	/* members, and the claim of each */
 	bool console;		/* its turn has come: as soon as no server is ready */
 	bool shared;
 	bool strict;		/* densities exceed the limit: who waits gives up its budget */
 };
+
+static inline bool sched_is_alone(const struct sched_core *c)
+{
+	return (c->members & (c->members - 1)) == 0;
+}
 
 /*
  * Own core: charge, look into the inbox, do what is due, and choose. Returns the
@@ -83,15 +114,6 @@ struct sched_core {
  * long as there is none.
  */
 struct vcpu *sched_next(struct percpu *cpu);
-
-/*
- * The same in the most frequent cases, for v, which leaves its guest at `now`; all is done but
- * that another vCPU's registers come (cpu->vcpu), and the timer at sched.next. NULL: sched_next
- * follows. Own core.
- */
-MUST_USE struct vcpu *sched_quick(struct vcpu *v, uint64_t now);
-/* And sched_job_done with it. */
-MUST_USE struct vcpu *sched_quick_job_done(struct vcpu *v, uint64_t now);
 
 /* v, which executes here, waits for an interrupt; sched_next follows. Own core. */
 void sched_block(struct vcpu *v);
@@ -122,6 +144,9 @@ void sched_serve_first(struct vcpu *v);
  * `since` to the end of the next sched_next, time is v's. Own core.
  */
 void sched_blame(struct vcpu *v, uint64_t since);
+
+/* The core looks at its VMs' health (health_look). Any core. */
+void sched_look(struct percpu *cpu);
 
 /* A bit in v's hazard, or in its state, wants its core's attention. Any core. */
 void sched_post(struct vcpu *v);

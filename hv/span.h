@@ -45,13 +45,41 @@ static inline bool pages_are_valid(struct span s, uint64_t end)
 	       span_fits(s.base, s.size, end);
 }
 
-/* Append s to the list, if it is pages below end that none of the list has. */
-static inline bool pages_take(struct span *list, uint32_t *count, struct span s, uint64_t end)
+/* How many of count spans, in order and apart, begin before s ends? Halves count each round. */
+static inline uint32_t spans_before(const struct span *list, uint32_t count, struct span s)
 {
-	if (!pages_are_valid(s, end) || spans_hit(list, *count, s)) {
+	uint64_t end = s.base + s.size;
+	uint32_t first = 0;
+
+	while (count > 0) {
+		uint32_t half = count / 2;
+		bool before = list[first + half].base < end;
+
+		first += before ? half + 1 : 0;
+		count = before ? count - half - 1 : half;
+	}
+	return first;
+}
+
+/* Does a end behind the beginning of s? */
+static inline bool span_ends_in(struct span a, struct span s)
+{
+	return a.base + a.size > s.base;
+}
+
+/* Put s into the list, which is in order, if it touches none of it. count rounds. */
+static inline bool spans_insert(struct span *list, uint32_t *count, struct span s)
+{
+	bool behind = (*count == 0) || !span_ends_in(list[*count - 1], s);
+	uint32_t at = behind ? *count : spans_before(list, *count, s);
+
+	if (!behind && (at > 0) && span_ends_in(list[at - 1], s)) {
 		return false;
 	}
-	list[*count] = s;
+	for (uint32_t i = *count; i > at; i--) {
+		list[i] = list[i - 1];
+	}
+	list[at] = s;
 	++*count;
 	return true;
 }

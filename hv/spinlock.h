@@ -38,6 +38,13 @@ static NOINLINE UNUSED void spin_lock(struct spinlock *l) ACQUIRE(l)
 	(void)spin_lock_inline(l);
 }
 
+/* Until another core has changed that. Bound: by that core. */
+static NOINLINE UNUSED void spin_while(const uint32_t *word, uint32_t mask, uint32_t value)
+{
+	while ((__atomic_load_n(word, __ATOMIC_ACQUIRE) & mask) == value) {
+	}
+}
+
 static inline bool spin_trylock(struct spinlock *l) TRY_ACQUIRE(true, l) UNGUARDED
 {
 	uint32_t w = __atomic_load_n(&l->word, __ATOMIC_RELAXED);

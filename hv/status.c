@@ -9,7 +9,9 @@
 #include "console.h"
 
 static const char level_name[KZ_LEVELS][4] = { "hrt", "srt", "nrt" };
-static const char vm_state_name[][8] = { "stopped", "running", "halting" };
+static const char vm_state_name[KZ_VM_STATES][9] = {
+	"nobody's", "created", "stopped", "running", "paused", "stopping", "waiting", "clearing",
+};
 static const char vcpu_state_name[][8] = { "running", "ready", "off" };
 
 /* The headings. Under the last one: enum exit_class in its order. */
@@ -49,12 +51,13 @@ static void vcpu_name(struct text *t, const struct vcpu *v, uint32_t width)
 static void core_line(struct text *t, uint32_t core)
 {
 	const struct sched_core *c = &arch_cpu(core)->sched;
-	const struct vcpu *v = c->count == 1 ? c->slot[0] :
+	uint32_t set = __atomic_load_n(&c->members, __ATOMIC_ACQUIRE);
+	const struct vcpu *v = set != 0 && (set & (set - 1)) == 0 ? c->slot[__builtin_ctz(set)] :
 			       __atomic_load_n(&c->current, __ATOMIC_RELAXED);
 
 	text_add(t, "%4u  ", core);
 	if (v == NULL) {
-		text_add(t, "%-18s%-7s%s", "-", "-", c->count == 0 ? "-" : "idle");
+		text_add(t, "%-18s%-7s%s", "-", "-", set == 0 ? "-" : "idle");
 		return;
 	}
 	vcpu_name(t, v, 18);
@@ -67,7 +70,7 @@ static void vm_line(struct text *t, uint32_t id)
 {
 	const struct vm *vm = &machine.vm[id];
 	const struct kz_cfg_vm *cfg = vm->cfg;
-	char cores[2 * KZ_VCPUS_MAX];
+	char cores[2 * KZ_VCPUS_MAX + 1];
 	uint64_t kib = 0;
 
 	for (uint32_t i = 0; i < cfg->vcpu_count; i++) {
@@ -75,7 +78,10 @@ static void vm_line(struct text *t, uint32_t id)
 		cores[2 * i] = (char)('0' + cfg->cpu[i]);
 		cores[2 * i + 1] = ',';
 	}
-	cores[2 * cfg->vcpu_count - 1] = '\0';
+	if (cfg->vcpu_count == 0) {
+		cores[0] = '-';
+	}
+	cores[cfg->vcpu_count != 0 ? 2 * cfg->vcpu_count - 1 : 1] = '\0';
 	for (uint32_t i = 0; i < cfg->region_count; i++) {
 		kib += cfg->region[i].type == KZ_REGION_RAM ? cfg->region[i].size / 1024 : 0;
 	}

@@ -13,10 +13,16 @@ __extension__ typedef unsigned __int128 u128;
 
 #define NEVER UINT64_MAX
 
+/* t * fraction / 2^shift, rounded down. */
+static ALWAYS_INLINE uint64_t ticks_scale_by(uint64_t t, uint64_t fraction, uint32_t shift)
+{
+	return (uint64_t)((u128)t * fraction >> shift);
+}
+
 /* t * fraction / 2^32, rounded down. */
 static inline uint64_t ticks_scale(uint64_t t, uint64_t fraction)
 {
-	return (uint64_t)((u128)t * fraction >> 32);
+	return ticks_scale_by(t, fraction, 32);
 }
 
 /*

@@ -4,6 +4,7 @@
 #define HV_VM_H
 
 #include <kizami/blob.h>
+#include <kizami/control.h>
 #include <kizami/trace.h>
 #include <arch_types.h>		/* struct arch_vm, struct arch_vcpu, struct arch_percpu */
 #include "exit.h"
@@ -11,6 +12,7 @@
 #include "sched.h"
 #include "spinlock.h"
 #include "types.h"
+#include "wdt.h"
 
 struct vm;
 struct percpu;
@@ -27,6 +29,7 @@ enum vcpu_state { VCPU_RUNNING, VCPU_READY, VCPU_OFF };
 #define HAZARD_STOP	BIT(1)		/* its VM stops */
 #define HAZARD_OFF	BIT(2)		/* it switches itself off */
 #define HAZARD_SCHED	BIT(3)		/* its core's inbox is not empty */
+#define HAZARD_PAUSE	BIT(4)		/* its VM pauses, until this is taken back */
 
 /* A line of its own: another core's writes to its neighbour don't slow it. */
 struct vcpu {
@@ -48,34 +51,48 @@ struct vcpu {
 	struct arch_away away;		/* its registers while another has the core's */
 };
 
-/*
- *               vm_start              vm_halt            last vCPU parked
- *   VM_STOPPED ----------> VM_RUNNING -------> VM_HALTING ---------------> VM_STOPPED
- *                              ^                   | then_start
- *                              +-------------------+
- */
-enum vm_state { VM_STOPPED, VM_RUNNING, VM_HALTING };
+/* What follows when the last vCPU of a VM that stops is parked. */
+enum vm_then { THEN_STOP, THEN_WAIT, THEN_START, THEN_CLEAR };
 
+/* States: kizami/control.h, enum kz_vm_state; RUNNING, PAUSED: some vCPU is not off. */
 struct vm {
 	struct arch_vm arch;		/* first: what is used most */
-	const struct kz_cfg_vm *cfg;
-	uint32_t id;
-	enum vm_state state;		/* atomic read; written under lock */
-	struct spinlock lock;		/* state, alive, then_start, vCPU starts */
+	const struct kz_cfg_vm *cfg;	/* with vcpu_count 0 in a place that is nobody's */
+	uint32_t id;			/* its place */
+	enum kz_vm_state state;		/* atomic read; written under lock */
+	struct spinlock lock;		/* state, alive, then, vCPU starts, what inspect tells */
 	uint32_t alive GUARDED_BY(vm_class);	/* vCPUs that are not VCPU_OFF */
-	bool then_start GUARDED_BY(vm_class);
-	bool fresh;			/* vCPU 0 loads the memory before it starts: */
+	enum vm_then then GUARDED_BY(vm_class);
+	enum kz_reason reason;		/* of the last stop */
+	bool created;			/* at run time: its images are in its store */
+	bool fresh;			/* vCPU 0 has work with the memory before it starts: */
+	bool clear;			/* scrub it, and that was all; else load */
+	bool begins;			/* no guest of this start has executed yet */
+	bool again;			/* the start is a restart */
+	bool mapped;			/* its translation tables are complete */
+	bool revoked;			/* by arch_vm_revoke */
 	uint32_t load_region;		/* where it is, */
 	uint64_t load_at;		/* as an offset in the region */
+	const char *images;		/* what the offsets of its loads count from */
 	uint64_t epoch;			/* ticks when its virtual counter was 0 */
 	bool fault_reported;
 	uint64_t faults;		/* atomic */
-	uint32_t restarts;
+	uint64_t fault_address, fault_pc;	/* of the last one; written by its core */
+	uint32_t restarts, failures, changes;
+	uint64_t stopped, started;	/* ticks; 0: never */
+	uint64_t restart_time;
+	/* Health (health.h): ticks, NEVER; atomic. */
+	uint64_t due;			/* its watchdog's, or the end of its back-off */
+	uint64_t backoff;		/* the next one, in ticks */
+	uint64_t watchdog;		/* ticks in which it wants to be kicked; 0 */
+	struct wdt wdt;
+	uint8_t rights[KZ_RIGHTS];	/* of its configuration, less VMs that are gone */
 	struct pl011 uart;
+	struct arch_lines lines;	/* behind all that is small */
 	struct vcpu vcpu[KZ_VCPUS_MAX];
 };
 
-/* What a core owns. Other cores read id and sched.slot, and write sched.inbox. */
+/* What a core owns. Other cores read id and sched.slot, and write sched.inbox and sched.members. */
 struct percpu {
 	struct kz_trace_head trace;	/* first: the entry code addresses it */
 	struct sched_core sched;	/* near: what is used most */
@@ -84,10 +101,11 @@ struct percpu {
 	uint32_t id;			/* index into the blob's machine.mpidr */
 };
 
-/* The machine, as the blob says it, and its VMs; constant after boot. */
+/* The machine, as the blob says it, and its VMs. */
 struct machine {
 	const struct kz_cfg *cfg;
-	uint32_t vm_count;
+	uint32_t vm_count;		/* atomic; places that were ever somebody's are below it */
+	uint32_t changes;		/* atomic: of states */
 	struct vm vm[KZ_VMS_MAX];
 };
 extern struct machine machine;
@@ -102,35 +120,45 @@ static inline void vm_unlock(struct vm *vm) RELEASE(vm_class) UNGUARDED
 	spin_unlock(&vm->lock);
 }
 
-/* The VM's RAM that has the guest address `at`, or NULL. Bound: the regions of a VM. */
-static inline const struct kz_cfg_region *vm_ram_at(const struct kz_cfg_vm *cfg, uint64_t at)
-{
-	for (uint32_t i = 0; i < cfg->region_count; i++) {
-		const struct kz_cfg_region *r = &cfg->region[i];
-
-		if (r->type == KZ_REGION_RAM && at - r->ipa < r->size) {
-			return r;
-		}
-	}
-	return NULL;
-}
+/*
+ * Where `size` bytes of a VM's RAM, from the guest address `at` on, are for us; NULL: they are not
+ * in one region. Bound: the regions of a VM.
+ */
+void *vm_ram(const struct kz_cfg_vm *cfg, uint64_t at, uint64_t size);
 
 /*
- * Build the VM from its configuration: memory map, interrupts, console. Called
- * once a VM, on the boot core, before any other core runs. KZ_ENOMEM: the pool
- * of translation tables is used up.
+ * Build the VM from its configuration: interrupts, console, and, but for a VM that is created at
+ * run time, its memory map. In a place that is nobody's; its vCPUs have joined their cores.
+ * KZ_ENOMEM: the pool of translation tables is used up.
  */
 MUST_USE enum kz_err vm_init(struct vm *vm, uint32_t id, const struct kz_cfg_vm *cfg);
 
 /* Make vCPU 0 ready to start: memory scrubbed and loaded by its own core. Any core. */
 void vm_start(struct vm *vm) EXCLUDES(vm_class);
+/* The same for one whose back-off is over, if it still waits. */
+void vm_start_again(struct vm *vm) EXCLUDES(vm_class);
+/* Say that it restarts for the n-th time: eight times, then ever more rarely. Any core. */
+void vm_report_restart(const struct vm *vm, uint32_t n);
 
 /*
- * Stop every vCPU of the VM; the last one to park starts it afresh if
- * `restart`. Any core; returns before it is done. Nothing happens to a VM that
- * is not running.
+ * Stop every vCPU of the VM; the last one to park does what comes `then`. Any core; returns
+ * before it is done. Nothing happens to a VM that is not running, or stops.
  */
-void vm_halt(struct vm *vm, bool restart) EXCLUDES(vm_class);
+void vm_halt(struct vm *vm, enum kz_reason reason, enum vm_then then) EXCLUDES(vm_class);
+
+/* It stopped without being asked to: as its `restart` says. As vm_halt. */
+void vm_fail(struct vm *vm, enum kz_reason reason) EXCLUDES(vm_class);
+/* The same if its state has not changed since then: vm->changes. */
+void vm_fail_since(struct vm *vm, enum kz_reason reason, uint32_t changes) EXCLUDES(vm_class);
+
+/* ---- What a control VM says (control.h has what else is checked). KZ_EBUSY: not in this state */
+
+MUST_USE enum kz_err vm_pause(struct vm *vm) EXCLUDES(vm_class);
+MUST_USE enum kz_err vm_resume(struct vm *vm) EXCLUDES(vm_class);
+/* Its memory is scrubbed, and its place is nobody's: later. KZ_ENOENT: it is nobody's already. */
+MUST_USE enum kz_err vm_destroy(struct vm *vm) EXCLUDES(vm_class);
+/* No vCPU of it executes, or will: registers and memory stay as they are. */
+MUST_USE bool vm_is_still(const struct vm *vm);
 
 /*
  * PSCI CPU_ON: KZ_EBUSY if it is not off. Any core of the same VM.
@@ -160,8 +188,8 @@ _Noreturn void vcpu_run(struct percpu *cpu);
 void vcpu_reset(struct vcpu *v);
 
 /*
- * Load the memory of a VM that starts, until an interrupt wants the core; when all is loaded it
- * is `fresh` no more. Core of vCPU 0.
+ * The memory of a VM that starts, or is cleared: map, scrub and load until an interrupt wants the
+ * core; when all is done it is `fresh` no more. Core of vCPU 0.
  */
 void vm_load(struct vm *vm);
 

@@ -41,7 +41,7 @@ LAYERS = (
 # The contract with the port: calls down and up, and conditionals of hv per 1000 lines, beside
 # the guards of headers.
 CONTRACT = "hv/arch.h"
-CALLS = {"arch": 32, "hv": 8}
+CALLS = {"arch": 36, "hv": 8}
 CONDITIONS = 2
 # Headers that compile alone: what compiles them, of which folder.
 ARM = ("aarch64-linux-gnu-gcc", "-march=armv8-a", "-ffreestanding")
@@ -277,7 +277,7 @@ WRONG = {
     "hv/libc.c": (HEAD + "#include <stdio.h>\n", "hv/ may not include stdio.h"),
     "arch/port.c": (HEAD + '#include "trap.h"\n', "arch/ may not include trap.h"),
     "hv/arch.h": (HEAD + "#include <stdint.h>\n" +
-                  "".join(f"void arch_a{n}(void);\n" for n in range(33)), "33 calls arch_"),
+                  "".join(f"void arch_a{n}(void);\n" for n in range(37)), "37 calls arch_"),
     "hv/order.c": (HEAD + '#include "vm.h"\n#include "order.h"\n', "order.h comes first"),
     "hv/many.c": (HEAD + "#ifdef A\n#if B\n#elif C\n#endif\n#endif\n", "more than 2 in 1000"),
     "hv/alone.h": (HEAD + "extern size_t x;\n", "does not compile alone"),

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <vgic.h>
+#include "pt.h"
 #include "vectors.h"
 
 struct vcpu;
@@ -15,12 +16,14 @@ struct arch_away {
 	uint64_t sctlr_el1, regs[19];	/* as in switch.S */
 	uint64_t elr_el2, spsr_el2;
 	uint64_t cntv_ctl_el0, cntv_cval_el0;
-	uint64_t hcr_el2;		/* constant, unless ODD_REGISTERS */
+	uint64_t cptr_el2;		/* its use of FP registers traps unless it is percpu.fp */
 	uint64_t vttbr_el2, vmpidr_el2, cntvoff_el2;	/* constant */
 	/* With ODD_REGISTERS. */
 	uint64_t amair_el1, afsr0_el1, afsr1_el1, mdscr_el1;
 	uint64_t cntp_ctl_el0, cntp_cval_el0;
-	_Alignas(16) uint64_t fp[66];	/* v0 to v31, FPCR, FPSR; of a vCPU that is not percpu.fp */
+	/* v0 to v31, FPCR and FPSR, of 32 bits; of a vCPU that is not percpu.fp */
+	_Alignas(16) uint64_t fp[65];
+	uint64_t hcr_el2;		/* that of all that share a core, unless ODD_REGISTERS */
 };
 
 _Static_assert(__builtin_offsetof(struct arch_away, cntv_ctl_el0) == 22 * 8, "switch.S");
@@ -46,6 +49,7 @@ struct arch_vm {
 	uint64_t *root;			/* stage-2 level 1 table, */
 	uint32_t root_used;		/* of which so many entries are in use, at most */
 	uint64_t vttbr;			/* VTTBR_EL2 */
+	struct pt_pool tables;		/* of a VM that was created */
 	bool hrt;			/* it owns the CPU interfaces of its cores */
 	struct vgic_frame gicd, gicr;	/* gicr: of all vCPUs; GICv2: vgic_hrt_dir's, or none */
 };
@@ -61,6 +65,7 @@ struct arch_percpu {
 	struct vcpu *fp;		/* whose FP registers the core has */
 	uint8_t odd;			/* what makes a switch more than usual: */
 	uint32_t ppis;			/* guests' PPIs that are on while no vCPU is loaded */
+	bool lent;			/* its CPU interface is an HRT guest's; atomic */
 };
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cores and the machine: bring-up, sleep, time, firmware calls. */
+#include <gic_quick.h>
 #include "arch.h"
 #include "barrier.h"
 #include "blob.h"
@@ -116,7 +117,10 @@ void arch_machine_off(void)
 
 void arch_cpu_kick(uint32_t cpu)
 {
-	gic_sgi(cpu, arch_cpu(cpu)->sched.shared ? GIC_SGI_SCHED : GIC_SGI_KICK);
+	/* Who has lent its interface loses its memory instead: arch_vm_revoke. */
+	if (!__atomic_load_n(&arch_cpu(cpu)->arch.lent, __ATOMIC_SEQ_CST)) {
+		gic_sgi(cpu, GIC_SGI_SCHED);
+	}
 }
 
 void arch_cpu_relax(void)
@@ -127,9 +131,15 @@ void arch_cpu_relax(void)
 void arch_cpu_wait(void)
 {
 	struct percpu *cpu = arch_this_cpu();
+	bool v3 = gic.v3;
+	uint64_t hcr = gic_quick_hcr_get(v3);
 
-	dsb_sy();		/* what this core wrote, before it sleeps on it */
+	/* who has no budget may have an interrupt pending, and cores may wake for that, too */
+	gic_quick_hcr_set(v3, 0);
+	isb();
+	dsb_sy();		/* that, and what this core wrote, before it sleeps on it */
 	wfi();
+	gic_quick_hcr_set(v3, hcr);
 	trap_irq_el2(cpu);
 }
 

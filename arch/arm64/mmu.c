@@ -6,6 +6,7 @@
 #include "blob.h"
 #include "layout.h"
 #include "pt.h"
+#include "span.h"
 #include "sysreg.h"
 #include "trace.h"
 #include "vectors.h"
@@ -38,7 +39,7 @@ static bool map_part(const struct pt *t, uint64_t image, const char *from, const
  */
 uint64_t boot_map(uint64_t image)
 {
-	struct pt t = { .root = pt_alloc(), .to_ptr = 0 };
+	struct pt t = { .root = pt_alloc(NULL), .to_ptr = 0 };
 	uint64_t size = *(const uint64_t *)(image + IMAGE_SIZE_FIELD);
 	const char *end = (const char *)image + page_up(size);
 	const char *own_end = (const char *)image + boot_size;
@@ -125,13 +126,48 @@ static enum kz_err map_trace(const struct kz_cfg_machine *m)
 	return err;
 }
 
-enum kz_err mmu_map_machine(const struct kz_cfg *cfg)
+/* [from, to) of a bank, less the holes that lie in it, which are in order. */
+static enum kz_err map_around(uint64_t from, uint64_t to, const struct span *hole, uint32_t holes)
 {
-	enum kz_err err = map_gic(&cfg->machine);
+	enum kz_err err = KZ_OK;
 
-	if (err == KZ_OK) {
-		err = map_trace(&cfg->machine);
+	for (; holes != 0 && err == KZ_OK; holes--, hole++) {
+		uint64_t end = page_up(hole->base + hole->size);
+
+		if (hole->base >= from && end <= to) {
+			if (hole->base != from) {
+				err = map_direct(from, hole->base - from, S1_DATA);
+			}
+			from = end;
+		}
 	}
+	return err == KZ_OK && from != to ? map_direct(from, to - from, S1_DATA) : err;
+}
+
+/* All RAM but the hypervisor's own: VMs may come that nobody knows of yet. */
+static enum kz_err map_ram(const struct kz_cfg *cfg)
+{
+	const struct kz_cfg_machine *m = &cfg->machine;
+	struct span image = { cfg->image_pa, cfg->image_size };
+	struct span trace = { m->trace_pa, blob_trace_size(m) };
+	bool before = image.base < trace.base;
+	struct span hole[2];
+	enum kz_err err = KZ_OK;
+
+	hole[0] = before ? image : trace;
+	hole[1] = before ? trace : image;
+	for (uint32_t i = 0; i < m->ram_count && err == KZ_OK; i++) {
+		const struct kz_cfg_ram *r = &m->ram[i];
+
+		err = map_around(r->pa, r->pa + r->size, hole, ARRAY_SIZE(hole));
+	}
+	return err;
+}
+
+static enum kz_err map_vms(const struct kz_cfg *cfg)
+{
+	enum kz_err err = KZ_OK;
+
 	for (uint32_t i = 0; i < cfg->vm_count; i++) {
 		const struct kz_cfg_vm *vm = blob_vm(cfg, i);
 
@@ -140,6 +176,19 @@ enum kz_err mmu_map_machine(const struct kz_cfg *cfg)
 				err = map_direct(vm->region[r].pa, vm->region[r].size, S1_DATA);
 			}
 		}
+	}
+	return err;
+}
+
+enum kz_err mmu_map_machine(const struct kz_cfg *cfg)
+{
+	enum kz_err err = map_gic(&cfg->machine);
+
+	if (err == KZ_OK) {
+		err = map_trace(&cfg->machine);
+	}
+	if (err == KZ_OK) {
+		err = blob_may_create(cfg) ? map_ram(cfg) : map_vms(cfg);
 	}
 	dsb_ishst();	/* the tables before the first access that needs them */
 	isb();

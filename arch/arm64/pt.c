@@ -2,10 +2,12 @@
 #include "pt.h"
 
 #include <kizami/blob.h>
+#include "arch.h"
 #include "layout.h"
 
 #define DESC_TABLE	BIT64(1)	/* levels 1 and 2; a page at level 3 */
 #define DESC_ADDR	0x0000fffffffff000ull
+#define FILL_MAX	128u		/* entries that are written at a stretch */
 #define HV_TABLES	28u		/* for the hypervisor's own map; 4 of the trace */
 
 /* Zeros in the image file: nobody clears them. */
@@ -18,9 +20,18 @@ const char *pt_pool_end(void)
 	return (const char *)pt_pool[pool_used];
 }
 
-uint64_t *pt_alloc(void)
+uint64_t *pt_alloc(struct pt_pool *pool)
 {
-	return pool_used < ARRAY_SIZE(pt_pool) ? pt_pool[pool_used++] : NULL;
+	uint64_t *table = NULL;
+
+	if (pool == NULL) {
+		table = pool_used < ARRAY_SIZE(pt_pool) ? pt_pool[pool_used++] : NULL;
+	} else if (pool->next < pool->end) {
+		table = (uint64_t *)pool->next;		/* mapped where it is */
+		pool->next += PAGE_SIZE;
+		arch_mem_zero(table, PAGE_SIZE);
+	}
+	return table;
 }
 
 static uint32_t level_shift(uint32_t level)
@@ -31,23 +42,27 @@ static uint32_t level_shift(uint32_t level)
 /* The table below *desc, made if there is none. */
 static uint64_t *table_below(const struct pt *t, uint64_t *desc)
 {
+	struct pt_pool *pool = t->pool;
 	uint64_t *next;
 
 	if ((*desc & PT_VALID) != 0) {
 		return (uint64_t *)((*desc & DESC_ADDR) + t->to_ptr);
 	}
-	next = pt_alloc();
+	next = pt_alloc(pool);
 	if (next != NULL) {
 		*desc = ((uint64_t)next - t->to_ptr) | PT_VALID | DESC_TABLE;
 	}
 	return next;
 }
 
-/* Fill leaves of one table from *desc on, as far as size and the table go; returns the bytes. */
+/*
+ * Fill leaves of one table from *desc on, as far as size and the table go, FILL_MAX at most;
+ * returns the bytes.
+ */
 static uint64_t fill(uint64_t *desc, uint64_t index, uint32_t shift, uint64_t to, uint64_t size,
 		     uint64_t attrs)
 {
-	uint64_t n = min_u64(size >> shift, PT_ENTRIES - index);
+	uint64_t n = min_u64(min_u64(size >> shift, PT_ENTRIES - index), FILL_MAX);
 
 	/* Bound: the entries of a table; blocks stop where a table is in the way. */
 	for (uint64_t i = 0; i < n; i++) {
@@ -59,9 +74,7 @@ static uint64_t fill(uint64_t *desc, uint64_t index, uint32_t shift, uint64_t to
 	return n << shift;
 }
 
-/* Map as much as leaves of one table take; returns the bytes, or 0 without a table. */
-static uint64_t map_leaves(const struct pt *t, uint64_t va, uint64_t to, uint64_t size,
-			   uint64_t attrs)
+uint64_t pt_map_some(const struct pt *t, uint64_t va, uint64_t to, uint64_t size, uint64_t attrs)
 {
 	uint64_t *table = t->root;
 
@@ -88,7 +101,7 @@ enum kz_err pt_map(const struct pt *t, uint64_t va, uint64_t to, uint64_t size, 
 {
 	/* Bound: one turn a table. */
 	while (size != 0) {
-		uint64_t done = map_leaves(t, va, to, size, attrs);
+		uint64_t done = pt_map_some(t, va, to, size, attrs);
 
 		if (done == 0) {
 			return KZ_ENOMEM;

@@ -171,7 +171,7 @@ struct vcpu *trap_sysreg(struct vcpu *v, uint64_t esr)
 	return trap_sync_long(v, esr);
 }
 
-/* Our timer: a level, until vcpu_switch or sched_next sets it anew. */
+/* Our timer: a level, until turn_sched or sched_next sets it anew. */
 static ALWAYS_INLINE struct vcpu *own_timer(struct vcpu *v, uint64_t now, uint64_t iar, bool v3)
 {
 	gic_quick_dir(v3, iar);

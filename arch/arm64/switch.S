@@ -84,7 +84,7 @@ el1_load:
 	msr	cntv_ctl_el0, x3
 	msr	cntv_cval_el0, x4
 	ldp	x3, x4, [x2, #192]
-	msr	hcr_el2, x3
+	msr	cptr_el2, x3
 	msr	vttbr_el2, x4
 	ldp	x3, x4, [x2, #208]
 	msr	vmpidr_el2, x3

@@ -66,9 +66,9 @@ static void skip(uint64_t esr)
 	write_elr_el2(read_elr_el2() + ((esr & ESR_IL) != 0 ? 4 : 2));
 }
 
-struct vcpu *sched_exit(void)
+struct vcpu *turn_next(struct vcpu *v)
 {
-	return sched_next(arch_this_cpu());
+	return sched_next(v->cpu);
 }
 
 struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)
@@ -81,7 +81,7 @@ struct vcpu *trap_call_long(struct vcpu *v, uint64_t esr)
 			v->arch.kick = 0;
 			vcpu_share(v);
 		}
-		return trap_sched(v, arch_count());
+		return trap_next(v);
 	}
 	return trap_finish(v);
 }
@@ -193,10 +193,11 @@ static inline enum verdict answer(struct vcpu *v, struct access *a)
 /* Nobody answered, or the hardware does not say what the instruction wanted. */
 static NOINLINE struct vcpu *bad_access(struct vcpu *v, struct access *a, enum verdict why)
 {
-	if ((__atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE) & HAZARD_STOP) == 0) {
+	/* Else its memory is gone because it shall stop, or pause: then the next fetch aborts. */
+	if ((__atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE) & (HAZARD_STOP | HAZARD_PAUSE)) == 0) {
 		v->exits[EXIT_FAULT]++;
 		vcpu_fault(v, a, why);
-	}				/* else its memory is gone because it shall stop */
+	}
 	return trap_finish(v);
 }
 
@@ -284,6 +285,11 @@ static struct vcpu *other_sync(struct vcpu *v, uint64_t esr)
 	leave_sync(v, esr);
 	switch (ESR_EC(esr)) {
 	case EC_IABT:
+		if ((__atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE) & HAZARD_PAUSE) != 0 &&
+		    v->vm->arch.hrt) {
+			arch_vcpu_freeze(v);	/* all registers are in struct vcpu */
+			return trap_finish(v);
+		}
 		a.addr = fault_ipa(esr, read_far_el2());
 		return bad_access(v, &a, UNKNOWN);
 	case EC_SYSREG:
@@ -398,13 +404,14 @@ struct vcpu *trap_irq_long(struct vcpu *v, uint32_t iar, uint64_t now)
 			sched_blame(t, now);
 		}
 		vgic_hw_irq(t, intid);
-		return trap_sched(v, arch_count());
+		return trap_next(v);
 	}
 	if (intid == GIC_SGI_SCHED || intid == machine.cfg->machine.uart_intid) {
 		leave_at(v, now, KZ_TRACE_KICK, intid);
 		v->exits[EXIT_KICK]++;
 		(void)own_irq(iar, intid);
-		return trap_sched(v, arch_count());
+		/* The SGI is for the inbox; of the console the quick way knows. */
+		return intid == GIC_SGI_SCHED ? trap_next(v) : trap_sched(v, arch_count());
 	}
 	return other_irq(v, iar, now);
 }

@@ -21,6 +21,15 @@ void vcpu_share(struct vcpu *v);
 /* v, which shares its core, uses the physical timer: from here on that is switched. */
 void vcpu_use_ptimer(const struct vcpu *v);
 
+/* CPTR_EL2 (DDI 0487 D19.2.34). RES1; TTA: no trace unit. TFP: switch.c. */
+#define CPTR_GUEST	0x1033ffull
+#define CPTR_TFP	BIT64(10)
+/* Of CNTx_CTL_EL0 (DDI 0487 D19.12), ENABLE without IMASK: its line is up from CVAL on. */
+static inline bool timer_is_on(uint64_t ctl)
+{
+	return (ctl & 3) == 1;
+}
+
 /* switch.c: the core's FP registers are v's from here on, whatever they hold; as it left them. */
 void fp_release(struct vcpu *v);
 /* v, whose away.fp is 0, has FP registers of zeros. */

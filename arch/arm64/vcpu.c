@@ -29,7 +29,6 @@
 
 /* RES1, SH0 inner, ORGN0 IRGN0 write-back, SL0 level 1, T0SZ 25 */
 #define VTCR_BASE	0x80003559ull
-#define CPTR_GUEST	0x1033ffull	/* RES1; TTA: no trace unit; FP: switch.c */
 #define MDCR_TPMCR	BIT64(5)
 #define MDCR_TPM	BIT64(6)
 #define MDCR_TDA	BIT64(9)
@@ -48,7 +47,7 @@
 enum kz_err arch_vm_init(struct vm *vm)
 {
 	vgic_init(vm);
-	return s2_build(vm);
+	return vm->created || vm->cfg->vcpu_count == 0 ? KZ_OK : s2_build(vm);
 }
 
 void arch_vm_reset(struct vm *vm)
@@ -159,6 +158,16 @@ void vcpu_share(struct vcpu *v)
 	write_mdcr_el2(read_mdcr_el2() | MDCR_TDA | MDCR_TDOSA);
 }
 
+void arch_vcpu_share(struct vcpu *v)
+{
+	v->arch.kick = 0;
+	v->away.hcr_el2 |= HCR_TWI;
+	v->cpu->arch.odd |= ODD_REGISTERS;	/* the physical timer may be in use */
+	if (v->cpu->vcpu == v) {
+		vcpu_share(v);
+	}
+}
+
 /* EL1 and what traps to EL2; timers are off. */
 static void reset_el2(struct vcpu *v, uint64_t entry)
 {
@@ -170,19 +179,21 @@ static void reset_el2(struct vcpu *v, uint64_t entry)
 	write_vpidr_el2(read_midr_el1());
 	write_hstr_el2(0);
 	write_mdcr_el2(mdcr_of(v->vm));
-	write_cnthctl_el2(v->cpu->sched.count > 1 && (v->cpu->arch.odd & ODD_REGISTERS) == 0 ?
+	write_cnthctl_el2(!sched_is_alone(&v->cpu->sched) &&
+			  (v->cpu->arch.odd & ODD_REGISTERS) == 0 ?
 			  CNTHCTL_SHARED : CNTHCTL_GUEST);
-	write_cptr_el2(CPTR_GUEST);
 	*r = (struct arch_away){
 		.sctlr_el1 = SCTLR_EL1_RESET,
 		.elr_el2 = entry,
 		.spsr_el2 = SPSR_EL1H,
 		/* An HRT guest's WFI traps until it is one that we can end: trap.c. */
 		.hcr_el2 = HCR_GUEST | (hrt ? HCR_TWI : HCR_IMO | HCR_FMO),
+		.cptr_el2 = CPTR_GUEST,
 		.vttbr_el2 = v->vm->arch.vttbr,
 		.vmpidr_el2 = vgic_affinity(v) | BIT64(31),	/* RES1 */
 		.cntvoff_el2 = v->vm->epoch,
 	};
+	write_hcr_el2(r->hcr_el2);
 	el1_load(v, NULL, &r->sctlr_el1);
 	if (v->cpu->sched.shared) {
 		vcpu_share(v);
@@ -201,6 +212,8 @@ static void reset_gic(struct vcpu *v)
 		__atomic_fetch_or(&v->vm->arch.vgic.cores, gic.gicc_id[v->cpu->id],
 				  __ATOMIC_RELAXED);
 		gic_lend_cpu(v->cpu->id, (v->vm->cfg->flags & KZ_VM_SGI_DIRECT) != 0);
+		/* from here on a hazard comes with the loss of its memory; before, it is seen */
+		__atomic_store_n(&v->cpu->arch.lent, true, __ATOMIC_SEQ_CST);
 	} else {
 		vgic_reset_cpu(v);
 	}
@@ -238,8 +251,66 @@ void arch_vcpu_park(struct vcpu *v)
 	} else {
 		vgic_park(v);
 	}
+	__atomic_store_n(&v->cpu->arch.lent, false, __ATOMIC_SEQ_CST);
 	gic_init_cpu(v->cpu->id);
 	v->cpu->arch.ppis = 0;
+}
+
+/* It waits for its VM to go on, or to stop. */
+static bool is_paused(const struct vcpu *v)
+{
+	uint32_t hazard = __atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE);
+
+	return (hazard & (HAZARD_PAUSE | HAZARD_STOP)) == HAZARD_PAUSE;
+}
+
+void arch_vcpu_freeze(struct vcpu *v)
+{
+	if (v->cpu->vcpu == v) {	/* what comes back is what was there */
+		(void)el1_switch(v, &v->away.sctlr_el1, &v->away.sctlr_el1);
+	}
+	if (v->cpu->arch.fp == v) {
+		uint64_t cptr = read_cptr_el2();
+
+		write_cptr_el2(cptr & ~CPTR_TFP);
+		isb();			/* the trap is off before the registers are read */
+		fp_save(v->away.fp);
+		write_cptr_el2(cptr);
+	}
+	if (!v->vm->arch.hrt || !is_paused(v)) {
+		return;
+	}
+	v->sched.state = SCHED_PAUSED;
+	/* Bound: by who paused it. Its interrupts are masked, and stay pending. */
+	spin_while(&v->hazard, HAZARD_PAUSE | HAZARD_STOP, HAZARD_PAUSE);
+	v->sched.state = SCHED_READY;
+	gic_thaw_lent(v->cpu->id, v->vm->arch.vgic.cores);
+}
+
+void arch_vcpu_registers(const struct vcpu *v, struct kz_vcpu_registers *to)
+{
+	const struct arch_away *r = &v->away;
+	const uint64_t *el1 = r->regs;
+
+	*to = (struct kz_vcpu_registers){
+		.pc = r->elr_el2, .pstate = r->spsr_el2,
+		.sctlr_el1 = r->sctlr_el1, .cpacr_el1 = el1[0],
+		.ttbr0_el1 = el1[1], .ttbr1_el1 = el1[2],
+		.tcr_el1 = el1[3], .mair_el1 = el1[4],
+		.vbar_el1 = el1[5], .contextidr_el1 = el1[6],
+		.tpidr_el0 = el1[7], .tpidrro_el0 = el1[8],
+		.tpidr_el1 = el1[9],
+		.elr_el1 = el1[11], .spsr_el1 = el1[12],
+		.esr_el1 = el1[13], .far_el1 = el1[14],
+		.sp_el0 = el1[17], .sp_el1 = el1[18],
+		.fpcr = (uint32_t)r->fp[64], .fpsr = r->fp[64] >> 32,
+	};
+	for (uint32_t i = 0; i < ARRAY_SIZE(to->x); i++) {
+		to->x[i] = v->arch.x[i];
+	}
+	for (uint32_t i = 0; i < ARRAY_SIZE(to->v); i++) {
+		to->v[i] = r->fp[i];
+	}
 }
 
 void arch_vcpu_mask(struct vcpu *v, bool masked)

@@ -100,10 +100,7 @@
 	/* From EL2 itself: ours to be ashamed of. What is left of the slot is used otherwise. */
 	.macro	slot_bug n
 	slot_at	\n
-	mrs	x0, tpidr_el2
-	add	sp, x0, #PANIC_STACK
-	mov	x0, #\n
-	b	trap_bug
+	bl	bug
 	.endm
 
 	.section .vectors, "ax"
@@ -167,10 +164,20 @@ exit_all:
 	eret
 
 	/*
+	 * x0 = the vCPU that left, x1 = when; SP is as the vector had it, x18 to x29 are the
+	 * guest's. The first slot is full.
+	 */
+	slot_bug 4
+	.global trap_sched, trap_job_done, trap_next
+trap_sched:
+	save_rest
+	bl	turn_sched
+sched_run:
+	trace_run
+	/*
 	 * void vcpu_enter(struct vcpu *v): from the core's own stack, which is
 	 * empty behind it, to a guest that was reset or stopped.
 	 */
-	slot_bug 4
 	.global vcpu_enter
 vcpu_enter:
 	mov	sp, x0
@@ -178,24 +185,20 @@ vcpu_enter:
 	restore_short
 	eret
 
-	/*
-	 * x0 = the vCPU that left, x1 = when; SP is as the vector had it, x18 to x29 are the
-	 * guest's.
-	 */
 	slot_bug 5
-	.global trap_sched, trap_job_done
 trap_job_done:
 	save_rest
-	bl	sched_quick_job_done
-	b	1f
-trap_sched:
+	bl	turn_job_done
+	b	sched_run
+trap_next:
 	save_rest
-	bl	sched_quick
-1:	cbz	x0, sched_long
-	bl	vcpu_switch
-sched_run:
-	trace_run
-	b	exit_all
+	bl	turn_next
+	b	sched_run
+bug:
+	mrs	x0, tpidr_el2
+	add	sp, x0, #PANIC_STACK
+	ubfx	x0, x30, #7, #4		/* its slot */
+	b	trap_bug
 
 	/* void fp_clear(void): nothing of an earlier owner's is left in the FP registers. */
 	slot_bug 6
@@ -214,9 +217,6 @@ fp_clear:
 	msr	fpcr, xzr
 	msr	fpsr, xzr
 	ret
-sched_long:
-	bl	sched_exit
-	b	sched_run
 trace_full:
 	mov	x19, x0
 	mov	x0, sp
@@ -267,13 +267,13 @@ fp_save:
 	fp_pairs stp
 	mrs	x1, fpcr
 	mrs	x2, fpsr
-	str	x1, [x0, #512]
-	str	x2, [x0, #520]
+	str	w1, [x0, #512]
+	str	w2, [x0, #516]
 	ret
 fp_load:
 	fp_pairs ldp
-	ldr	x1, [x0, #512]
-	ldr	x2, [x0, #520]
+	ldr	w1, [x0, #512]
+	ldr	w2, [x0, #516]
 	msr	fpcr, x1
 	msr	fpsr, x2
 	ret

@@ -38,11 +38,13 @@ void fp_load(const uint64_t *from);
  * Another vCPU may go on than v, which left at `now`. Reached by a jump only, in the tail of what a
  * vector calls: C has put back the registers that are the guest's (the build checks that).
  */
-struct vcpu *trap_sched(struct vcpu *v, uint64_t now);
+struct vcpu *trap_sched(struct vcpu *v, uint64_t now);		/* nothing else came of this exit */
 struct vcpu *trap_job_done(struct vcpu *v, uint64_t now);	/* and it gives way to others */
+struct vcpu *trap_next(struct vcpu *v);				/* sched_next says */
 /* What they call. */
-struct vcpu *sched_exit(void);
-struct vcpu *vcpu_switch(struct vcpu *v);
+struct vcpu *turn_sched(struct vcpu *v, uint64_t now);
+struct vcpu *turn_job_done(struct vcpu *v, uint64_t now);
+struct vcpu *turn_next(struct vcpu *v);
 
 /* head.S: called on the way up. */
 uint64_t boot_map(uint64_t image_pa);

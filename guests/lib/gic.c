@@ -6,8 +6,10 @@
 #include "sysreg.h"
 
 #define GICD_CTLR		0x0000u
+#define GICD_TYPER		0x0004u
 #define GICD_IGROUPR		0x0080u
 #define GICD_ISENABLER		0x0100u
+#define GICD_ICENABLER		0x0180u
 #define GICD_IPRIORITYR		0x0400u
 #define GICD_ITARGETSR		0x0800u
 #define GICD_IROUTER		0x6000u
@@ -150,5 +152,21 @@ void gic_end(uint32_t intid)
 		write_icc_eoir1_el1(intid);
 	} else {
 		mmio_write32(gic.gicc + GICC_EOIR, intid);
+	}
+}
+
+void gic_close(void)
+{
+	const uint32_t words = (mmio_read32(gic.gicd + GICD_TYPER) & 31) + 1;
+	uint32_t iar;
+
+	for (uint32_t i = 0; i < words; i++) {
+		const uintptr_t frame = i == 0 && gic.sgi != 0 ? gic.sgi : gic.gicd;
+
+		mmio_write32(frame + GICD_ICENABLER + 4ul * i, ~0u);
+	}
+	/* Bound: the SGIs, which version 2 may not disable. */
+	while (((iar = gic_acknowledge()) & 0x3ff) < GIC_SPURIOUS) {
+		gic_end(iar);
 	}
 }

@@ -22,6 +22,9 @@ uint32_t gic_acknowledge(void);
 /* Ends what gic_acknowledge() returned. */
 void gic_end(uint32_t intid);
 
+/* Disables all of them, so that this CPU can sleep: one that stays pending would end each WFI. */
+void gic_close(void);
+
 /*
  * With interrupts masked: sleeps until one is pending, and takes it. WFI comes before
  * the mask is off: an interrupt that was taken before it would not end it.

@@ -20,7 +20,7 @@
 #include <kizami/types.h>
 
 #define KZ_BLOB_MAGIC	0x424d5a4bu	/* "KZMB" */
-#define KZ_BLOB_VERSION	3u
+#define KZ_BLOB_VERSION	4u
 
 #define KZ_NAME_MAX	16u	/* bytes, the final NUL included */
 #define KZ_CPUS_MAX	8u
@@ -45,13 +45,17 @@
 #define KZ_GICR_SIZE	0x20000u	/* GICv3 redistributor: RD and SGI frame of one vCPU */
 #define KZ_CONSOLE_SIZE	0x1000u		/* PL011 frame, or console ring */
 #define KZ_STOLEN_SIZE	0x1000u		/* stolen time of all vCPUs */
+#define KZ_WDT_SIZE	0x2000u		/* watchdog: control frame, refresh frame */
 
-/* Servers, in ns; and weights. */
+/* Servers and watchdogs, in ns; weights; back-off. */
+#define KZ_WATCHDOG_MIN	10000ull
+#define KZ_WATCHDOG_MAX	3600000000000ull
 #define KZ_PERIOD_MIN	10000ull
 #define KZ_PERIOD_MAX	3600000000000ull
 #define KZ_BUDGET_MIN	1000ull
 #define KZ_WEIGHT_DEFAULT 100u
 #define KZ_WEIGHT_MAX	10000u
+#define KZ_BACKOFF_MAX	3600000u	/* ms */
 
 enum kz_level { KZ_HRT, KZ_SRT, KZ_NRT, KZ_LEVELS };
 enum kz_on_fault { KZ_FAULT_INJECT, KZ_FAULT_STOP, KZ_FAULT_RESTART, KZ_FAULTS };
@@ -60,7 +64,29 @@ enum kz_uart { KZ_UART_NONE, KZ_UART_PL011, KZ_UART_CADENCE, KZ_UARTS };
 enum kz_conduit { KZ_CONDUIT_SMC, KZ_CONDUIT_HVC, KZ_CONDUITS };
 /* What happens at a deadline that is missed, and when a budget is used up. */
 enum kz_on_event { KZ_EVENT_COUNT, KZ_EVENT_NOTIFY, KZ_EVENT_RESTART, KZ_EVENT_STOP, KZ_EVENTS };
-enum kz_region_type { KZ_REGION_RAM, KZ_REGION_DEVICE, KZ_REGION_TYPES };
+/*
+ * TRACE: the machine's trace, to be read. STORE: RAM that the hypervisor keeps for a VM which is
+ * created at run time (control.h); its guest does not see it, its ipa is 0.
+ */
+enum kz_region_type {
+	KZ_REGION_RAM, KZ_REGION_DEVICE, KZ_REGION_TRACE, KZ_REGION_STORE, KZ_REGION_TYPES
+};
+/* After a stop that nobody asked for: a fault, a watchdog, on_miss; ALWAYS: or its own PSCI OFF. */
+enum kz_restart { KZ_RESTART_NEVER, KZ_RESTART_ON_FAILURE, KZ_RESTART_ALWAYS, KZ_RESTARTS };
+
+/*
+ * What a VM may do to others (control.h): kz_cfg_vm.rights has a mask of VMs for each, a bit for
+ * each place in the blob; all bits: those to come, too.
+ */
+enum kz_right {
+	KZ_RIGHT_LIST,		/* see it: KZ_HVC_INSPECT; of any VM: the machine, the log */
+	KZ_RIGHT_CONSOLE,	/* read and write its console */
+	KZ_RIGHT_READ,		/* read its memory and registers */
+	KZ_RIGHT_RUN,		/* start, pause, resume, stop, ask to shut down */
+	KZ_RIGHT_RESTART,	/* reset */
+	KZ_RIGHT_CREATE,	/* destroy; of all VMs: register others */
+	KZ_RIGHTS = 8		/* the rest is 0 */
+};
 
 /* kz_cfg_vm.flags */
 /* GICv3 HRT: ICC_SGI1R_EL1 is not trapped (docs/caveats.md) */
@@ -125,7 +151,8 @@ struct kz_cfg_region {
 /* Bytes that a (re)start copies into the VM's memory. */
 struct kz_cfg_load {
 	uint64_t ipa;
-	uint64_t offset;		/* from the start of struct kz_cfg; 64-byte aligned */
+	/* from the start of struct kz_cfg, or behind the store's tables; 64-byte aligned */
+	uint64_t offset;
 	uint64_t size;
 };
 
@@ -144,7 +171,7 @@ struct kz_cfg_vm {
 	uint8_t region_count;
 	uint8_t load_count;
 	uint8_t irq_count;
-	uint8_t reserved;
+	uint8_t restart;		/* enum kz_restart */
 	uint8_t cpu[KZ_VCPUS_MAX];	/* vCPU -> index into machine.mpidr */
 	uint32_t flags;
 	uint32_t irq_lines;		/* INTIDs of the guest's distributor, a multiple of 32 */
@@ -156,6 +183,13 @@ struct kz_cfg_vm {
 	uint64_t gicc_ipa;		/* GICv2: CPU interface. GICv3: redistributor of vCPU 0 */
 	uint64_t console_ipa;		/* PL011: trapped frame. ring: a page of the VM's RAM */
 	uint64_t stolen_ipa;		/* a page of RAM, 64 bytes a vCPU: DEN0057; 0: none */
+	uint64_t watchdog_ns;		/* runs from each start on, 0: when the guest says so */
+	uint64_t wdt_ipa;		/* SBSA generic watchdog: control frame, refresh frame; 0 */
+	uint32_t wdt_intid;		/* its first signal, an SPI */
+	/* Before a restart: at first, and at most; twice as long each time, until it ran longer. */
+	uint32_t backoff_ms, backoff_max_ms;
+	uint32_t store_tables;		/* the store's first pages: translation tables */
+	uint8_t rights[KZ_RIGHTS];	/* enum kz_right */
 	struct kz_cfg_server server;	/* SRT and NRT */
 	struct kz_cfg_region region[KZ_REGIONS_MAX];
 	struct kz_cfg_load load[KZ_LOADS_MAX];
@@ -175,7 +209,7 @@ struct kz_cfg {
 	/* struct kz_cfg_vm vm[vm_count] follows. */
 };
 
-_Static_assert(sizeof(struct kz_cfg_vm) == 128 + 32 * KZ_REGIONS_MAX + 24 * KZ_LOADS_MAX +
+_Static_assert(sizeof(struct kz_cfg_vm) == 168 + 32 * KZ_REGIONS_MAX + 24 * KZ_LOADS_MAX +
 	       8 * KZ_IRQS_MAX, "ABI");
 _Static_assert(sizeof(struct kz_cfg) == 48 + 376, "ABI");
 

@@ -36,8 +36,20 @@
 /* (page): x1 to x3 as enum kz_info_page says. KZ_ENOENT: no such page. */
 #define KZ_HVC_INFO			0xc6000004u
 
+/*
+ * (ns): the VM's watchdog: who does not call again within that time has failed, and restarts or
+ * stops, as its `restart` says. 0: it does not run. KZ_EINVAL: out of KZ_WATCHDOG_MIN.. .
+ */
+#define KZ_HVC_WATCHDOG			0xc6000005u
+
+/* (): x1 = KZ_NOTIFY_ bits that came for this vCPU since the last call. */
+#define KZ_HVC_EVENTS			0xc6000006u
+
 #define KZ_NOTIFY_MISS		(1u << 0)
 #define KZ_NOTIFY_OVERRUN	(1u << 1)
+#define KZ_NOTIFY_SHUTDOWN	(1u << 2)	/* somebody asks the VM to switch itself off */
+/* A VM that the caller may list changed its state, or a console attached has output (control.h) */
+#define KZ_NOTIFY_CONTROL	(1u << 3)
 #define KZ_EVENT_INTID		20u	/* PPI, edge-triggered */
 
 enum kz_info_page {

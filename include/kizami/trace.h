@@ -79,7 +79,8 @@ enum kz_trace_type {
 	KZ_TRACE_OFF = 16,	/* vcpu is off; arg: 0 it said so, 1 its VM stops */
 
 	KZ_TRACE_VM_START = 17,	/* vcpu: 0 of the VM; arg: restarts so far */
-	KZ_TRACE_VM_STOP = 18,	/* vcpu: 0 of the VM; arg: 0 stop, 1 restart */
+	/* vcpu: 0 of the VM; arg: 0 stop, 1 restart; value: enum kz_reason (control.h) */
+	KZ_TRACE_VM_STOP = 18,
 	KZ_TRACE_VM_FAULT = 19,	/* vcpu; arg: 0 nothing there, 1 forbidden; value: ipa in 256 */
 	KZ_TRACE_PANIC = 20,	/* a bug of the hypervisor: the core's last record */
 

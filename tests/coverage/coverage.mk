@@ -16,10 +16,10 @@ COV_FLAGS := -O0 -Dalways_inline=unused --param logical-op-non-short-circuit=0 \
 # than the tiny model reaches.
 CFLAGS_HV += $(COV_FLAGS) -fprofile-info-section=.gcov_info -mcmodel=small
 LTO :=
-# In place of what the compiler may do of tail calls: tails.S
-TAILS := nothing
+# In place of what the compiler may do of tail calls: tails.S. Nothing else may call these.
+TAILS := trap_sched|trap_job_done|trap_next
 COV_TAILS := $(B)/arm64/tests/coverage/tails.S.o
-LD_HV += $(COV_TAILS) $(foreach f,call sysreg sync irq serror sched job_done,-Wl,--wrap=trap_$(f))
+LD_HV += $(COV_TAILS) $(foreach f,call sysreg sync irq serror sched job_done next,-Wl,--wrap=trap_$(f))
 $(B)/arm64/kizami.elf: $(COV_TAILS)
 # A process that a test forks counts too.
 COV_TEST := $(COV_FLAGS) -fno-sanitize=all -D_exit=exit

@@ -2,7 +2,7 @@
 /*
  * Only in the image that counts what it executes. What the compiler adds to count comes behind
  * calls too, so there are no tail calls, and C's callers of trap_sched have changed x18 to x29.
- * So every exit saves them, here, before C; and what C calls trap_sched is given them back. The
+ * So every exit saves them, here, before C; and trap_sched and its like get them back. The
  * linker (--wrap) puts these in between; arch/ knows nothing of it.
  */
 #include "vectors.h"
@@ -39,7 +39,7 @@ __wrap_trap_\name:
 	.endr
 
 	/* What C calls; these never return. SP is as the vector had it: percpu's address. */
-	.irp	name, sched, job_done
+	.irp	name, sched, job_done, next
 	.global	__wrap_trap_\name
 __wrap_trap_\name:
 	load_rest

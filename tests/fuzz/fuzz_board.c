@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: tools/kzc/board_keys.c */
 /* link: tools/kzc/board.c tools/kzc/conf.c tools/kzc/diag.c tools/kzc/dt.c tools/kzc/mem.c */
-/* link: tools/kzc/scan.c tools/kzc/whatis.c */
+/* link: tools/kzc/conf_value.c tools/kzc/scan.c tools/kzc/whatis.c */
 /* A board's device tree, as libfdt accepts it, with anything at all in it. */
 #include <libfdt.h>
 #include <stdlib.h>

@@ -4,8 +4,9 @@
 /* link: tools/kzc/board.c tools/kzc/conf.c tools/kzc/device.c tools/kzc/diag.c tools/kzc/dt.c */
 /* link: tools/kzc/guest.c tools/kzc/image.c tools/kzc/map.c tools/kzc/mem.c tools/kzc/pass.c */
 /* link: tools/kzc/place.c tools/kzc/ram.c tools/kzc/scan.c tools/kzc/svg.c tools/kzc/sys.c */
-/* link: tools/kzc/trace.c */
-/* link: tools/kzc/tree.c tools/kzc/vm.c hv/blob.c hv/blob_text.c */
+/* link: tools/kzc/trace.c tools/kzc/conf_value.c tools/kzc/control.c tools/kzc/health.c */
+/* link: tools/kzc/intid.c */
+/* link: tools/kzc/tree.c tools/kzc/vm.c hv/blob.c hv/blob_vm.c hv/blob_text.c */
 /*
  * kzc from text to image on a small board. The input is a configuration; behind its first NUL
  * are the bytes of the file "fuzz", which it can use as an image, a ramdisk or a device tree.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flags: -Dmain=kztrace_main -Wno-missing-prototypes -lm */
-/* link: tests/host/kztrace_bed.c hv/blob.c hv/blob_text.c */
+/* link: tests/host/kztrace_bed.c hv/blob.c hv/blob_vm.c hv/blob_text.c */
 /* link: tools/kztrace/capture.c tools/kztrace/capture_process.c */
 /* link: tools/kztrace/capture_ring.c tools/kztrace/ctf.c tools/kztrace/ctf_meta.c */
 /* link: tools/kztrace/file.c tools/kztrace/hist.c tools/kztrace/hist_svg.c */

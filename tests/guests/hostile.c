@@ -24,6 +24,7 @@
 #define OWN_MAX		8u
 #define CODE_WORDS	1024u
 #define RET		0xd65f03c0u
+#define BUSY		20000u		/* turns of a loop between two looks at the keyboard */
 
 SYSREG_WRITE(mdscr_el1, "mdscr_el1")
 SYSREG_WRITE(oslar_el1, "oslar_el1")
@@ -523,8 +524,11 @@ void guest_main(const void *fdt)
 	console_init(fdt);
 	own_find(fdt);
 	probe_init();
-	/* Time for the others to say how they are when all is quiet. */
+	/* Time for the others to say how they are when all is quiet, but for one busy core. */
 	while (console_read() != 'g') {
+		for (uint32_t i = 0; i < BUSY; i++) {
+			__asm__ volatile("");
+		}
 	}
 	call_suspend(fdt);
 	memory_board();

@@ -183,18 +183,47 @@ void arch_mem_copy(void *to, const void *from, uint64_t size)
 
 /* ---- VMs and vCPUs ---- */
 
+/* Its interrupts are its own; those of a place that is nobody's are free again. */
 enum kz_err arch_vm_init(struct vm *vm)
 {
-	assert(vm->arch.inits == 0);
+	const struct kz_cfg_vm *cfg = vm->cfg;
+
+	assert(vm->id == (uint32_t)(vm - machine.vm));
 	vm->arch.inits++;
+	vm->arch.mapped = !vm->created;
+	for (uint32_t i = 0; i < KZ_INTID_MAX; i++) {
+		host.owner[i] = host.owner[i] == vm->id + 1 ? 0 : host.owner[i];
+	}
+	for (uint32_t i = 0; i < cfg->irq_count && cfg->vcpu_count != 0; i++) {
+		assert(host.owner[cfg->irq[i].intid] == 0);
+		host.owner[cfg->irq[i].intid] = (uint8_t)(vm->id + 1);
+	}
 	return KZ_OK;
+}
+
+/* A region a call. */
+enum kz_err arch_vm_map(struct vm *vm)
+{
+	const struct kz_cfg_vm *cfg = vm->cfg;
+
+	check_own(&vm->vcpu[0]);
+	assert(vm->created && !vm->arch.mapped && vm->fresh && vm->load_at == 0);
+	assert(vm->load_region < cfg->region_count && !vm->arch.revoked);
+	if (host.no_tables) {
+		return KZ_ENOMEM;
+	}
+	vm->arch.maps++;
+	vm->load_region++;
+	vm->arch.mapped = vm->load_region == cfg->region_count;
+	return vm->arch.mapped ? KZ_OK : KZ_EBUSY;
 }
 
 /* The contract of what must not meet a running guest. */
 static void check_parked(const struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->cfg->vcpu_count; i++) {
-		assert(vm->vcpu[i].arch.resets == vm->vcpu[i].arch.parks);
+		assert(vm->vcpu[i].arch.frozen ||
+		       vm->vcpu[i].arch.resets == vm->vcpu[i].arch.parks);
 	}
 }
 
@@ -207,6 +236,7 @@ void arch_vm_reset(struct vm *vm)
 
 void arch_vm_revoke(struct vm *vm, bool revoked)
 {
+	assert(vm->arch.mapped && (revoked || vm->arch.revoked));
 	if (!revoked) {
 		check_parked(vm);
 	}
@@ -232,6 +262,47 @@ void arch_vcpu_park(struct vcpu *v)
 	v->cpu->arch.loaded = NULL;
 	v->arch.parks++;
 	v->arch.parked = true;
+}
+
+void arch_vcpu_freeze(struct vcpu *v)
+{
+	uint32_t hazard = __atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE);
+
+	check_own(v);
+	assert(v->arch.resets == v->arch.parks + 1);
+	v->arch.freezes++;
+	if (v->vm->cfg->level == KZ_HRT &&
+	    (hazard & (HAZARD_PAUSE | HAZARD_STOP)) == HAZARD_PAUSE) {
+		assert(v->cpu->arch.loaded == v);
+		v->sched.state = SCHED_PAUSED;
+		v->arch.frozen = true;
+		host_leave(HOST_FROZEN);
+	}
+}
+
+bool host_thaw(uint32_t cpu)
+{
+	struct vcpu *v = host.cpu[cpu].arch.loaded;
+	uint32_t hazard = __atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE);
+
+	assert(v->arch.frozen && cpu == this_cpu);
+	if ((hazard & (HAZARD_PAUSE | HAZARD_STOP)) == HAZARD_PAUSE) {
+		return false;
+	}
+	v->arch.frozen = false;
+	v->sched.state = SCHED_READY;
+	return true;
+}
+
+void arch_vcpu_registers(const struct vcpu *v, struct kz_vcpu_registers *to)
+{
+	*to = (struct kz_vcpu_registers){ .x[0] = v->arch.x0, .pc = v->arch.pc };
+}
+
+void arch_vcpu_share(struct vcpu *v)
+{
+	check_own(v);
+	v->arch.shares++;
 }
 
 uint64_t arch_vcpu_save(struct vcpu *v)
@@ -269,11 +340,15 @@ void arch_vcpu_sync(struct vcpu *v)
 	v->arch.syncs++;
 }
 
-/* The guest goes on where the test lets it. */
+/* The guest goes on where the test lets it. What was revoked just now has left a hazard. */
 void arch_vcpu_enter(struct vcpu *v)
 {
+	uint32_t hazard = __atomic_load_n(&v->hazard, __ATOMIC_ACQUIRE);
+
 	check_own(v);
-	assert(!v->arch.parked && v->arch.resets == v->arch.parks + 1 && !v->vm->arch.revoked);
+	assert(!v->arch.parked && v->arch.resets == v->arch.parks + 1);
+	assert(!v->vm->arch.revoked || (hazard & (HAZARD_PAUSE | HAZARD_STOP)) != 0);
+	assert(!v->arch.frozen && v->vm->arch.mapped && !v->vm->fresh);
 	assert(v->cpu->arch.loaded == v);
 	host.entered = v;
 	host_leave(HOST_ENTERED);

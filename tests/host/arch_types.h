@@ -15,7 +15,8 @@ struct percpu;
 struct vcpu;
 
 struct arch_vm {
-	uint32_t inits, resets;		/* calls of arch_vm_init, _reset */
+	uint32_t inits, resets, maps;	/* calls of arch_vm_init, _reset, _map */
+	bool mapped;			/* its tables are complete */
 	bool revoked;			/* by arch_vm_revoke */
 	uint32_t revokes;
 	uint64_t line[(KZ_INTID_MAX + 63) / 64];	/* level of each interrupt line */
@@ -30,6 +31,8 @@ struct arch_vcpu {
 	bool parked;			/* by arch_vcpu_park, until arch_vcpu_reset */
 	uint32_t resets, parks, syncs;	/* calls */
 	bool masked;			/* by arch_vcpu_mask */
+	bool frozen;			/* by arch_vcpu_freeze, an HRT one: until it is thawed */
+	uint32_t freezes, shares;	/* calls */
 	uint64_t ppi;			/* levels of its private lines, a bit each */
 	uint32_t ppi_rises;
 	uint64_t result[2];		/* of arch_vcpu_result */
@@ -77,14 +80,16 @@ struct host {
 	uint32_t in_head, in_len;
 	uint8_t *ram;			/* HOST_RAM_SIZE bytes at HOST_RAM_PA */
 	struct percpu *cpu;		/* KZ_CPUS_MAX of them */
+	uint8_t owner[KZ_INTID_MAX];	/* of each SPI: the VM's place plus 1, by arch_vm_init */
+	bool no_tables;			/* arch_vm_map finds its pool empty */
 	jmp_buf *leave;			/* where calls end that do not return */
 	struct vcpu *entered;		/* by the last arch_vcpu_enter */
 };
 extern struct host host;
 
 /* What setjmp(*host.leave) returns when: the machine goes off, the core sleeps and nothing is
- * there to wake it, it is in a guest, it panics. */
-enum { HOST_RETURNED, HOST_OFF, HOST_ASLEEP, HOST_ENTERED, HOST_PANIC };
+ * there to wake it, it is in a guest, it panics, its HRT guest is paused. */
+enum { HOST_RETURNED, HOST_OFF, HOST_ASLEEP, HOST_ENTERED, HOST_PANIC, HOST_FROZEN };
 
 /* A machine as after power-on, without a VM, and a UART that takes everything. */
 void host_reset(void);
@@ -92,6 +97,8 @@ void host_reset(void);
 void host_freeze(uint64_t ticks);
 /* The calling thread is this core from here. */
 void host_become(uint32_t cpu);
+/* The HRT guest of this core, which was paused, goes on or stops: vcpu_run follows. */
+bool host_thaw(uint32_t cpu);
 /* A byte arrives at the UART; its interrupt is up to the test. */
 void host_type(uint8_t c);
 

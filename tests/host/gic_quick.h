@@ -51,6 +51,22 @@ static inline void gic_quick_call(bool v3, uint64_t value)
 	gic_sgi(cpu, GIC_SGI_KICK);
 }
 
+static inline uint64_t gic_quick_hcr_get(bool v3)
+{
+	assert(v3 == gic.v3);
+	return v3 ? read_ich_hcr_el2() : mmio_read32(gic.gich + GICH_HCR);
+}
+
+static inline void gic_quick_hcr_set(bool v3, uint64_t hcr)
+{
+	assert(v3 == gic.v3);
+	if (v3) {
+		write_ich_hcr_el2(hcr);
+	} else {
+		mmio_write32(gic.gich + GICH_HCR, (uint32_t)hcr);
+	}
+}
+
 static inline uint32_t gic_quick_empty(bool v3)
 {
 	assert(v3 == gic.v3);

@@ -8,6 +8,7 @@
 
 #include <kizami/hcall.h>
 #include "policy.h"
+#include "sched_quick.h"
 
 #define FAR_AWAY	(1ull << 40)
 #define START		1000u
@@ -155,6 +156,15 @@ static void guest_serves(struct sim *sim, uint32_t i)
 
 static struct vcpu *quick_v;	/* who runs next, after a quick job_done */
 
+static bool called;		/* an interrupt came: sched_next is asked, not the quick way */
+
+static bool is_quick(void)
+{
+	const struct percpu *cpu = &host.cpu[0];
+
+	return !called && cpu->vcpu != NULL && cpu->sched.current == cpu->vcpu;
+}
+
 static void guest_acts(struct sim *sim, uint32_t i)
 {
 	struct sim_guest *g = &sim->guest[i];
@@ -168,7 +178,11 @@ static void guest_acts(struct sim *sim, uint32_t i)
 		guest_serves(sim, i);
 	}
 	if (act == SIM_DONE) {
-		quick_v = sched_quick_job_done(vcpu_of(i), host.ticks);
+		if (is_quick()) {
+			quick_v = sched_quick_job_done(vcpu_of(i), host.ticks);
+		} else {
+			sched_job_done(vcpu_of(i));
+		}
 		oracle_done(&sim->oracle, i);
 		return;
 	}
@@ -198,6 +212,7 @@ static bool irq_is_masked(uint32_t i)
 /* An interrupt has come: it wakes the guest, or its next WFI falls through. */
 static void wakes(struct sim *sim, uint32_t i)
 {
+	called = true;
 	sim->guest[i].pending = sim->oracle.ref[i].state != REF_WAIT;
 	if (!sim->guest[i].pending) {
 		vcpu_of(i)->away.alarm = NEVER;
@@ -341,15 +356,18 @@ static struct vcpu *leave_guest(void)
 {
 	struct percpu *cpu = &host.cpu[0];
 	struct vcpu *old = cpu->vcpu, *v = quick_v;
+	bool same = false;
 
 	quick_v = NULL;
-	if (v == NULL && old != NULL && cpu->sched.current == old) {
-		v = sched_quick(old, host.ticks);
+	if (v == NULL && is_quick()) {
+		v = sched_quick(old, host.ticks, &same);
 	}
+	called = false;
 	if (v == NULL) {
 		return sched_next(cpu);
 	}
-	if (v != old) {
+	SIM_CHECK(same == (v == old), "%u goes on", index_of(v));
+	if (!same) {
 		(void)arch_vcpu_save(old);
 		cpu->vcpu = v;
 		arch_vcpu_load(v);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/blob.c hv/blob_text.c */
+/* link: hv/blob.c hv/blob_vm.c hv/blob_text.c */
 /* Each reason to refuse a blob, one at a time. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,213 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "blob_make.h"
-
-#define NO_VM BLOB_NO_VM
-#define MAX64 0xffffffffffffffffull
-
-/* One field set to one value, and what must be said of it. */
-struct spoil {
-	size_t at;
-	size_t width;
-	uint64_t value;
-	enum blob_err err;
-	uint32_t vm, index;
-};
-
-#define CFG(field, value, err, index)                                                            \
-	{                                                                                        \
-		offsetof(struct kz_cfg, field), sizeof(((struct kz_cfg *)0)->field), value, err, \
-			NO_VM, index                                                             \
-	}
-#define VM(vm, field, value, err, index)                                              \
-	{                                                                             \
-		sizeof(struct kz_cfg) + (vm) * sizeof(struct kz_cfg_vm) +             \
-			offsetof(struct kz_cfg_vm, field),                            \
-			sizeof(((struct kz_cfg_vm *)0)->field), value, err, vm, index \
-	}
-
-static const struct spoil header_spoils[] = {
-	CFG(magic, 0x424d5a4a, BLOB_MAGIC, 0),
-	CFG(version, 1, BLOB_VERSION, 0),
-	CFG(version, KZ_BLOB_VERSION + 1, BLOB_VERSION, 0),
-	CFG(version, 0, BLOB_VERSION, 0),
-	CFG(vm_count, 0, BLOB_VM_COUNT, 0),
-	CFG(vm_count, KZ_VMS_MAX + 1, BLOB_VM_COUNT, 0),
-	CFG(vm_count, 0xffffffff, BLOB_VM_COUNT, 0),
-	CFG(vm_count, 2, BLOB_SIZE, 0),
-	CFG(size, BLOB_MAKE_SIZE - 1, BLOB_SIZE, 0),
-	CFG(reserved, 1, BLOB_RESERVED, 0),
-	CFG(image_pa, 0x40200800, BLOB_IMAGE, 0),
-	CFG(image_pa, KZ_PA_LIMIT, BLOB_IMAGE, 0),
-	CFG(image_pa, MAX64 - 0xfff, BLOB_IMAGE, 0),
-	CFG(image_size, 0, BLOB_IMAGE, 0),
-	CFG(image_size, MAX64 - 0xfff, BLOB_IMAGE, 0),
-	CFG(image_size, 0x11000, BLOB_IMAGE, 0),
-	CFG(blob_offset, 0x10800, BLOB_IMAGE, 0),
-	CFG(blob_offset, 0x1f000, BLOB_IMAGE, 0),
-	CFG(blob_offset, MAX64 - 0xfff, BLOB_IMAGE, 0),
-	CFG(image_pa, 0x3ffff000, BLOB_IMAGE_RAM, 1),
-	CFG(image_pa, 0x7fff0000, BLOB_IMAGE_RAM, 1),
-};
-
-static const struct spoil machine_spoils[] = {
-	CFG(machine.board[0], 0, BLOB_NAME, 0),
-	CFG(machine.board[0], 'B', BLOB_NAME, 0),
-	CFG(machine.board[6], 'x', BLOB_NAME, 0),
-	CFG(machine.cpu_count, 0, BLOB_CPU_COUNT, 0),
-	CFG(machine.cpu_count, KZ_CPUS_MAX + 1, BLOB_CPU_COUNT, 0),
-	CFG(machine.cpu_count, 0x10004, BLOB_CPU_COUNT, 0),
-	CFG(machine.console_cpu, 4, BLOB_CONSOLE_CPU, 3),
-	CFG(machine.console_cpu, 3, BLOB_CONSOLE_CPU, 3),
-	CFG(machine.ram_count, 0, BLOB_RAM, 0),
-	CFG(machine.ram_count, KZ_RAMS_MAX + 1, BLOB_RAM, 0),
-	CFG(machine.ram_count, 3, BLOB_RAM, 2),
-	CFG(machine.conduit, KZ_CONDUITS, BLOB_CONDUIT, 0),
-	CFG(machine.conduit, KZ_CONDUIT_HVC, BLOB_CONDUIT, 0),
-	CFG(machine.mpidr[2], 1, BLOB_MPIDR, 2),
-	CFG(machine.mpidr[2], 0x80000002, BLOB_MPIDR, 2),
-	CFG(machine.ram[1].pa, 0x7ffff000, BLOB_RAM, 1),
-	CFG(machine.ram[1].pa, 0x800000800, BLOB_RAM, 1),
-	CFG(machine.ram[1].size, 0, BLOB_RAM, 1),
-	CFG(machine.ram[1].size, KZ_PA_LIMIT, BLOB_RAM, 1),
-	CFG(machine.ram[1].size, MAX64 - 0xfff, BLOB_RAM, 1),
-	CFG(machine.gic_version, 1, BLOB_GIC, 0),
-	CFG(machine.gic_version, 4, BLOB_GIC, 0),
-	CFG(machine.gic_lines, 32, BLOB_GIC, 0),
-	CFG(machine.gic_lines, 100, BLOB_GIC, 0),
-	CFG(machine.gic_lines, 1056, BLOB_GIC, 0),
-	CFG(machine.gicd_pa, 0, BLOB_GIC_FRAME, 0),
-	CFG(machine.gicd_pa, 0x8000001, BLOB_GIC_FRAME, 0),
-	CFG(machine.gicd_pa, 0x40000000, BLOB_GIC_FRAME, 0),
-	CFG(machine.gicd_pa, MAX64 - 0xfff, BLOB_GIC_FRAME, 0),
-	CFG(machine.vtimer_intid, 0, BLOB_PPI, 0),
-	CFG(machine.vtimer_intid, 30, BLOB_PPI, 1),
-	CFG(machine.ptimer_intid, 15, BLOB_PPI, 1),
-	CFG(machine.maint_intid, 32, BLOB_PPI, 3),
-	CFG(machine.pmu_intid, 0xffffffff, BLOB_PPI, 4),
-	CFG(machine.uart, KZ_UARTS, BLOB_UART, 0),
-	CFG(machine.uart, KZ_UART_NONE, BLOB_UART, 0),
-	CFG(machine.uart_intid, 31, BLOB_UART, 0),
-	CFG(machine.uart_intid, 192, BLOB_UART, 0),
-	CFG(machine.uart_pa, 0x9000004, BLOB_UART, 0),
-	CFG(machine.uart_pa, 0x8000000, BLOB_UART, 0),
-	CFG(machine.uart_pa, 0, BLOB_UART, 0),
-	CFG(machine.proven, 0x10, BLOB_SERVER, 3),
-	CFG(machine.proven, 0x80000001, BLOB_SERVER, 3),
-	CFG(machine.reserve_ppm[0], 1000001, BLOB_SERVER, 0),
-	CFG(machine.reserve_ppm[3], 0xffffffff, BLOB_SERVER, 3),
-	CFG(machine.trace_chunks, 1, BLOB_TRACE, 0),
-	CFG(machine.trace_chunks, 65, BLOB_TRACE, 0),
-	CFG(machine.trace_chunks, 0x10002, BLOB_TRACE, 0),
-	CFG(machine.trace_mode, KZ_TRACE_MODES, BLOB_TRACE, 0),
-	CFG(machine.trace_on_crash, 2, BLOB_TRACE, 0),
-	CFG(machine.trace_pa, 0x4fe00800, BLOB_TRACE, 0),
-	CFG(machine.trace_pa, 0x3ffff000, BLOB_TRACE, 0),
-	CFG(machine.trace_pa, KZ_PA_LIMIT, BLOB_TRACE, 0),
-	CFG(machine.trace_pa, MAX64 - 0xfff, BLOB_TRACE, 0),
-	CFG(machine.trace_pa, 0x401c0000, BLOB_TRACE, 0),
-	CFG(machine.trace_pa, 0x4021f000, BLOB_TRACE, 0),
-};
-
-static const struct spoil vm_spoils[] = {
-	VM(1, name[0], 0, BLOB_NAME, 0),
-	VM(1, name[2], ' ', BLOB_NAME, 0),
-	VM(1, name[15], 'x', BLOB_NAME, 0),
-	VM(0, level, KZ_LEVELS, BLOB_VM_TYPE, 0),
-	VM(0, on_fault, KZ_FAULTS, BLOB_VM_TYPE, 0),
-	VM(0, console, KZ_CONSOLES, BLOB_VM_TYPE, 0),
-	VM(0, vcpu_count, 0, BLOB_VM_COUNTS, 0),
-	VM(0, vcpu_count, KZ_VCPUS_MAX + 1, BLOB_VM_COUNTS, 0),
-	VM(0, region_count, 0, BLOB_VM_COUNTS, 0),
-	VM(0, region_count, KZ_REGIONS_MAX + 1, BLOB_VM_COUNTS, 0),
-	VM(0, load_count, KZ_LOADS_MAX + 1, BLOB_VM_COUNTS, 0),
-	VM(0, irq_count, KZ_IRQS_MAX + 1, BLOB_VM_COUNTS, 0),
-	VM(0, reserved, 1, BLOB_RESERVED, 0),
-	VM(0, reserved2, 1, BLOB_RESERVED, 0),
-	VM(0, flags, KZ_VM_FLAGS + 1, BLOB_VM_FLAGS, 0),
-	VM(0, flags, KZ_VM_SGI_DIRECT, BLOB_VM_FLAGS, 0),
-	VM(0, cpu[1], 4, BLOB_VCPU, 1),
-	VM(0, cpu[1], 32, BLOB_VCPU, 1),
-	VM(0, cpu[1], 0, BLOB_CPU_TWICE, 1),
-	VM(2, cpu[0], 1, BLOB_CPU_TWICE, 0),
-	VM(0, server.weight, 0, BLOB_SERVER, 0),
-	VM(0, server.weight, KZ_WEIGHT_MAX + 1, BLOB_SERVER, 0),
-	VM(2, server.weight, 1, BLOB_SERVER, 0),
-	VM(0, server.on_miss, KZ_EVENTS, BLOB_SERVER, 0),
-	VM(0, server.on_overrun, KZ_EVENTS, BLOB_SERVER, 0),
-	VM(2, server.on_overrun, 0xff, BLOB_SERVER, 0),
-	VM(0, server.reserved, 1, BLOB_SERVER, 0),
-	VM(0, server.reserved, 0x8000, BLOB_SERVER, 0),
-	VM(0, server.budget_ns, 1000, BLOB_SERVER, 0),
-	VM(0, server.period_ns, KZ_PERIOD_MAX, BLOB_SERVER, 0),
-	VM(0, server.deadline_ns, 1000000, BLOB_SERVER, 0),
-	VM(0, irq_lines, 32, BLOB_IRQ_LINES, 0),
-	VM(0, irq_lines, 100, BLOB_IRQ_LINES, 0),
-	VM(0, irq_lines, 1056, BLOB_IRQ_LINES, 0),
-	VM(0, irq[0].intid, 31, BLOB_IRQ, 0),
-	VM(0, irq[0].intid, 96, BLOB_IRQ, 0),
-	VM(0, irq[0].flags, 2, BLOB_IRQ, 0),
-	VM(0, irq[0].intid, 33, BLOB_IRQ_TWICE, 0),
-	VM(1, irq[0].intid, 33, BLOB_IRQ_TWICE, 0),
-	VM(2, irq[0].intid, 48, BLOB_IRQ_TWICE, 0),
-	VM(0, irq_count, 2, BLOB_IRQ, 1),
-	VM(0, region[0].type, KZ_REGION_TYPES, BLOB_REGION, 0),
-	VM(0, region[0].reserved, 1, BLOB_REGION, 0),
-	VM(0, region[0].pa, 0x50000800, BLOB_REGION, 0),
-	VM(0, region[0].pa, KZ_PA_LIMIT, BLOB_REGION, 0),
-	VM(0, region[1].size, 0, BLOB_REGION, 1),
-	VM(0, region[1].size, MAX64 - 0xfff, BLOB_REGION, 1),
-	VM(0, region[0].pa, 0x3ff00000, BLOB_REGION_RAM, 0),
-	VM(0, region[0].pa, 0x7ff00000, BLOB_REGION_RAM, 0),
-	VM(0, region[1].pa, 0x60000000, BLOB_REGION_DEVICE, 1),
-	VM(0, region[0].pa, 0x40210000, BLOB_REGION_OWN, 0),
-	VM(0, region[0].pa, 0x40001000, BLOB_REGION_OWN, 0),
-	VM(0, region[0].pa, 0x4fe40000, BLOB_REGION_OWN, 0),
-	VM(0, region[0].pa, 0x4fc01000, BLOB_REGION_OWN, 0),
-	VM(0, region[1].pa, 0x9000000, BLOB_REGION_OWN, 1),
-	VM(0, region[1].pa, 0x8000000, BLOB_REGION_OWN, 1),
-	VM(1, region[0].pa, 0x501ff000, BLOB_REGION_TWICE, 0),
-	VM(2, region[1].pa, 0xa000000, BLOB_REGION_TWICE, 1),
-	VM(0, region[0].ipa, 1ull << KZ_IPA_BITS, BLOB_IPA, 0),
-	VM(0, region[0].ipa, MAX64 - 0xfff, BLOB_IPA, 0),
-	VM(0, region[1].ipa, 0x40001000, BLOB_IPA, 1),
-	VM(0, region[1].ipa, 0x801, BLOB_IPA, 1),
-	VM(0, gicd_ipa, 0x40000000, BLOB_IPA, 2),
-	VM(0, gicd_ipa, 0x8000800, BLOB_IPA, 2),
-	VM(0, gicc_ipa, 0x8000000, BLOB_IPA, 3),
-	VM(0, console_ipa, 0x8000000, BLOB_IPA, 4),
-	VM(0, console_ipa, 0xa000000, BLOB_IPA, 4),
-	VM(0, console_intid, 96, BLOB_CONSOLE, 0),
-	VM(0, console_intid, 31, BLOB_CONSOLE, 0),
-	VM(0, console, KZ_CONSOLE_NONE, BLOB_CONSOLE, 0),
-	VM(0, console, KZ_CONSOLE_RING, BLOB_CONSOLE, 0),
-	VM(1, console_intid, 33, BLOB_CONSOLE, 0),
-	VM(1, console_ipa, 0x401fe800, BLOB_CONSOLE, 0),
-	VM(1, console_ipa, 0x40200000, BLOB_CONSOLE, 0),
-	VM(0, stolen_ipa, 0x401f0800, BLOB_CONSOLE, 0),
-	VM(0, stolen_ipa, 0x40200000, BLOB_CONSOLE, 0),
-	VM(0, stolen_ipa, 0xa000000, BLOB_CONSOLE, 0),
-	VM(0, stolen_ipa, MAX64 - 0xfff, BLOB_CONSOLE, 0),
-	VM(1, stolen_ipa, 0x401fe000, BLOB_CONSOLE, 0),
-	VM(2, stolen_ipa, 0x401f0000, BLOB_CONSOLE, 0),
-	VM(2, console_intid, 33, BLOB_IRQ_TWICE, 0),
-	VM(2, console_intid, 48, BLOB_IRQ_TWICE, 0),
-	VM(0, load[0].size, 0, BLOB_LOAD, 0),
-	VM(0, load[0].offset, 0x2020, BLOB_LOAD, 0),
-	VM(0, load[0].offset, 0x1000, BLOB_LOAD, 0),
-	VM(0, load[0].offset, 0xb040, BLOB_LOAD, 0),
-	VM(0, load[0].offset, MAX64 - 0x3f, BLOB_LOAD, 0),
-	VM(0, load[0].size, MAX64, BLOB_LOAD, 0),
-	VM(0, load[1].ipa, 0x401ff001, BLOB_LOAD, 1),
-	VM(0, load[1].ipa, 0x3fffffff, BLOB_LOAD, 1),
-	VM(0, load[1].ipa, MAX64, BLOB_LOAD, 1),
-	VM(0, entry, 0x40000002, BLOB_ENTRY, 0),
-	VM(0, entry, 0x40200000, BLOB_ENTRY, 0),
-	VM(0, entry, 0xa000000, BLOB_ENTRY, 0),
-	VM(0, arg, 0, BLOB_ENTRY, 0),
-	VM(0, arg, 0x401ffffc, BLOB_ENTRY, 0),
-};
+#include "blob_spoils.h"
 
 static uint8_t reached[BLOB_ERRS];
 
@@ -443,9 +237,9 @@ static void test_limits(void **state)
 	blob_make(cfg, 2);
 	cfg->machine.pmu_intid = 16;
 	expect(cfg, BLOB_OK, 0, 0);
-	vm->load[0].offset = 0x13c0;
+	vm->load[0].offset = 0x1440;
 	expect(cfg, BLOB_OK, 0, 0);
-	vm->load[0].offset = 0x1380;
+	vm->load[0].offset = 0x1400;
 	expect(cfg, BLOB_LOAD, 0, 0);
 	blob_make(cfg, 2);
 	vm->load[0].size = 0x200000;
@@ -454,6 +248,122 @@ static void test_limits(void **state)
 	expect(cfg, BLOB_OK, 0, 0);
 	cfg->image_size -= 0x1000;
 	expect(cfg, BLOB_LOAD, 0, 0);
+	free(cfg);
+}
+
+/* The last good value, and the first bad one, of what a restart needs. */
+static void test_restart(void **state)
+{
+	struct kz_cfg *cfg = blob_new(2);
+	struct kz_cfg_vm *vm = vm_of(cfg, 1);
+
+	(void)state;
+	vm->restart = KZ_RESTARTS - 1;
+	vm->backoff_ms = KZ_BACKOFF_MAX;
+	expect(cfg, BLOB_RESTART, 1, 0);
+	vm->backoff_max_ms = KZ_BACKOFF_MAX;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm->watchdog_ns = KZ_WATCHDOG_MIN;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm->watchdog_ns = KZ_WATCHDOG_MAX;
+	expect(cfg, BLOB_OK, 0, 0);
+	free(cfg);
+}
+
+/* The watchdog's two pages are nobody else's, and its interrupt; a hard VM's is the machine's. */
+static void test_watchdog(void **state)
+{
+	struct kz_cfg *cfg = blob_new(2);
+	struct kz_cfg_vm *vm = vm_of(cfg, 0);
+
+	(void)state;
+	vm->wdt_ipa = 0x9001000;
+	vm->wdt_intid = 95;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm->wdt_intid = 96;
+	expect(cfg, BLOB_WATCHDOG, 0, 0);
+	vm->wdt_intid = 31;
+	expect(cfg, BLOB_WATCHDOG, 0, 0);
+	vm->wdt_intid = vm->console_intid;
+	expect(cfg, BLOB_WATCHDOG, 0, 0);
+	vm->wdt_intid = vm->irq[0].intid;
+	expect(cfg, BLOB_IRQ_TWICE, 0, 0);
+	vm->wdt_intid = 49; /* what another one has is nothing to a guest's own distributor */
+	expect(cfg, BLOB_OK, 0, 0);
+	vm->wdt_ipa = 0x8fff000; /* the console is behind its first page */
+	expect(cfg, BLOB_IPA, 0, 5);
+	vm->wdt_ipa = 0x9000800;
+	expect(cfg, BLOB_IPA, 0, 5);
+	vm->wdt_ipa = 0x9fff000;
+	expect(cfg, BLOB_IPA, 0, 5);
+	vm = vm_of(cfg, 2);
+	blob_make(cfg, 2);
+	vm->wdt_ipa = 0x9001000;
+	vm->wdt_intid = 91;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm->wdt_intid = 33;
+	expect(cfg, BLOB_IRQ_TWICE, 2, 0);
+	vm->wdt_intid = 49;
+	expect(cfg, BLOB_IRQ_TWICE, 2, 0);
+	vm->wdt_intid = vm->console_intid;
+	expect(cfg, BLOB_WATCHDOG, 2, 0);
+	vm->irq_lines = 224;
+	vm->wdt_intid = 191;
+	expect(cfg, BLOB_OK, 0, 0);
+	vm->wdt_intid = 192;
+	expect(cfg, BLOB_WATCHDOG, 2, 0);
+	/* It may come first in the blob. */
+	vm->wdt_intid = 91;
+	vm_of(cfg, 0)->level = KZ_HRT;
+	vm_of(cfg, 0)->server.weight = 0;
+	vm_of(cfg, 0)->console_intid = 92;
+	vm_of(cfg, 0)->wdt_ipa = 0x9001000;
+	vm_of(cfg, 0)->wdt_intid = 91;
+	expect(cfg, BLOB_IRQ_TWICE, 2, 0);
+	vm_of(cfg, 0)->wdt_intid = 93;
+	cfg->machine.console_cpu = 2;
+	expect(cfg, BLOB_OK, 0, 0);
+	free(cfg);
+}
+
+/* Rights over each VM of the blob, or over all; the trace for who sees all. */
+static void test_rights(void **state)
+{
+	struct kz_cfg *cfg = blob_new(2);
+	struct kz_cfg_vm *vm = vm_of(cfg, 0);
+	struct kz_cfg_region *r = &vm->region[2];
+	uint64_t size = 0x1000 + 4 * 2 * 0x8000;
+
+	(void)state;
+	memset(vm->rights, 7, KZ_RIGHT_CREATE + 1);
+	expect(cfg, BLOB_OK, 0, 0);
+	memset(vm->rights, 0xff, KZ_RIGHT_CREATE + 1);
+	expect(cfg, BLOB_OK, 0, 0);
+	*r = (struct kz_cfg_region){ 0xb000000, 0x4fe00000, size, KZ_REGION_TRACE, 0 };
+	vm->region_count = 3;
+	vm_of(cfg, 1)->region[2] = *r;
+	vm_of(cfg, 1)->region_count = 3;
+	vm_of(cfg, 1)->rights[KZ_RIGHT_LIST] = 0xff;
+	expect(cfg, BLOB_OK, 0, 0); /* two have it */
+	vm_of(cfg, 1)->rights[KZ_RIGHT_LIST] = 7;
+	expect(cfg, BLOB_REGION_TRACE, 1, 2);
+	vm_of(cfg, 1)->region_count = 2;
+	r->size += 0x1000;
+	expect(cfg, BLOB_REGION_TRACE, 0, 2);
+	r->size = size;
+	r->pa += 0x1000;
+	expect(cfg, BLOB_REGION_TRACE, 0, 2);
+	r->pa -= 0x1000;
+	r->ipa = 0x40000000;
+	expect(cfg, BLOB_IPA, 0, 2);
+	r->ipa = 0xb000000;
+	vm->entry = 0xb000000; /* it is not RAM */
+	expect(cfg, BLOB_ENTRY, 0, 0);
+	vm->entry = 0x40000000;
+	vm->region[3] = *r;
+	vm->region[3].ipa = 0xc000000;
+	vm->region_count = 4;
+	expect(cfg, BLOB_REGION_TRACE, 0, 3);
 	free(cfg);
 }
 
@@ -578,7 +488,7 @@ static void test_words(void **state)
 		assert_int_equal(reached[i], 1);
 	}
 	assert_string_equal(blob_strerror(BLOB_OK), "ok");
-	assert_string_equal(blob_strerror((enum blob_err)(BLOB_ERRS - 1)), "trace memory or mode");
+	assert_string_equal(blob_strerror((enum blob_err)(BLOB_ERRS - 1)), "store");
 	assert_string_equal(blob_strerror(BLOB_ERRS), "unknown error");
 	assert_string_equal(blob_strerror((enum blob_err)1000), "unknown error");
 }
@@ -593,7 +503,8 @@ int main(void)
 		cmocka_unit_test(test_less),      cmocka_unit_test(test_image),
 		cmocka_unit_test(test_limits),    cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_server),    cmocka_unit_test(test_trace),
-		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_restart),   cmocka_unit_test(test_watchdog),
+		cmocka_unit_test(test_rights),    cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests_name("blob", tests, NULL, NULL);

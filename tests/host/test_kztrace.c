@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/host/kztrace_bed.c hv/blob.c hv/blob_text.c tools/kztrace/stat.c */
+/* link: tests/host/kztrace_bed.c hv/blob.c hv/blob_vm.c hv/blob_text.c tools/kztrace/stat.c */
 /* link: tools/kztrace/file.c tools/kztrace/names.c tools/kztrace/replay.c */
 /* link: tools/kztrace/replay_job.c */
 /* kztrace's reader and its figures: the order of records, what is cut or spoilt, buckets. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/pl011.c hv/mmio.c hv/trace.c tests/host/arch_host.c */
+/* link: hv/pl011.c hv/mmio.c hv/wdt.c hv/trace.c tests/host/arch_host.c */
 /*
  * The PL011 model against a naive one, over random accesses, input and a console
  * that fills and drains; what Linux's driver relies on; the frames of a VM.
@@ -12,6 +12,7 @@
 
 #include "arch.h"
 #include "console.h"
+#include "health.h"
 
 #define INTID    33u
 #define SINK_MAX 64u
@@ -53,6 +54,16 @@ void console_pump(uint32_t channel)
 	assert_int_equal(channel, 2);
 	assert_int_equal(machine.vm[2].uart.lock.word & 0xffff, machine.vm[2].uart.lock.word >> 16);
 	sink.pumps++;
+}
+
+/* ---- And a core that looks at watchdogs ---- */
+
+static uint64_t watched = NEVER;
+
+void health_set(struct vm *vm, uint64_t at)
+{
+	assert_ptr_equal(vm, &machine.vm[2]);
+	watched = at;
 }
 
 static void sink_drain(uint32_t n)
@@ -438,6 +449,32 @@ static void test_frames(void **state)
 	assert_int_equal(at_ipa(0x9000fe0, &(uint64_t){ 0 }), UNKNOWN);
 }
 
+/* The watchdog's two frames, and nothing beside them. */
+static void test_watchdog_frames(void **state)
+{
+	static const uint64_t at = 0x2a440000;
+	struct access a = { .addr = at, .size = 4, .write = true, .value = 1 };
+	uint64_t value, ticks = arch_ticks();
+
+	(void)state;
+	assert_int_equal(at_ipa(at + 0xfcc, &value), UNKNOWN);
+	cfg_vm2.wdt_ipa = at;
+	cfg_vm2.wdt_intid = 34;
+	assert_int_equal(at_ipa(at + 0xfcc, &value), DONE);
+	assert_int_equal(value, 1u << 16);
+	assert_int_equal(at_ipa(at + 0x1fcc, &value), DONE);
+	assert_int_equal(value, 1u << 16);
+	assert_int_equal(at_ipa(at - 4, &value), UNKNOWN);
+	assert_int_equal(at_ipa(at + 0x2000, &value), UNKNOWN);
+	assert_int_equal(mmio_access(&machine.vm[2].vcpu[0], &a), DONE);
+	assert_int_equal(a.addr, at);
+	assert_in_range(watched, ticks, arch_ticks());
+	assert_int_equal(at_ipa(at, &value), DONE);
+	assert_int_equal(value, 1);
+	cfg_vm2.wdt_ipa = 0;
+	assert_int_equal(at_ipa(at, &value), UNKNOWN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup(test_bad_accesses, setup),
 		cmocka_unit_test_setup(test_no_interrupt, setup),
 		cmocka_unit_test_setup(test_frames, setup),
+		cmocka_unit_test_setup(test_watchdog_frames, setup),
 	};
 
 	return cmocka_run_group_tests_name("pl011", tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <kizami/blob.h>
+#include "arch.h"
 #include "arm64/pt.h"
 
 #define PAGE	4096ull
@@ -44,6 +45,12 @@ static uint32_t pool_size;
 			_exit(1);					\
 		}							\
 	} while (0)
+
+/* Twin of the port's. */
+void arch_mem_zero(void *to, uint64_t size)
+{
+	memset(to, 0, size);
+}
 
 static uint64_t dice(uint64_t sides)
 {
@@ -168,7 +175,7 @@ static bool map(uint64_t va, uint64_t to, uint64_t size)
 	}
 	CHECK(map_count < sizeof(maps) / sizeof(maps[0]));
 	if (pt_map(&pt, base + va, to, size, m.attrs) != KZ_OK) {
-		CHECK(table_count(pt.root, 1) == pool_size && pt_alloc() == NULL);
+		CHECK(table_count(pt.root, 1) == pool_size && pt_alloc(NULL) == NULL);
 		broken = m;
 		return false;
 	}
@@ -183,7 +190,7 @@ static void round_begin(uint32_t seed)
 {
 	srandom(seed);
 	base = dice(512 - (WINDOW >> 30)) << 30;
-	pt = (struct pt){ .root = pt_alloc(), .to_ptr = TO_PTR };
+	pt = (struct pt){ .root = pt_alloc(NULL), .to_ptr = TO_PTR };
 	CHECK(pt.root != NULL);
 }
 
@@ -245,7 +252,7 @@ static void count_pool(uint32_t seed)
 	uint32_t n = 0;
 
 	(void)seed;
-	for (t = pt_alloc(); t != NULL; t = pt_alloc()) {
+	for (t = pt_alloc(NULL); t != NULL; t = pt_alloc(NULL)) {
 		CHECK((uintptr_t)t % PAGE == 0);
 		for (uint32_t i = 0; i < 512; i++) {
 			CHECK(t[i] == 0);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c hv/vm.c */
+/* link: hv/sched.c hv/sched_poll.c hv/server.c hv/policy.c hv/vm.c */
 /* link: hv/console.c hv/console_in.c hv/print.c */
 /* link: hv/status.c hv/pl011.c */
 /* link: hv/trace.c tests/host/arch_host.c */
 /* link: tests/host/sim.c tests/host/sim_sets.c tests/host/sim_oracle.c */
+/* link: hv/load.c hv/control.c hv/inspect.c hv/health.c hv/wdt.c hv/promise.c */
+/* link: hv/blob.c hv/blob_vm.c hv/blob_text.c */
 /*
  * The scheduler in simulated time, sanitized: some of the random sets, and the
  * sharing of what servers leave, which takes seconds to be seen.

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/vm.c hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c */
+/* link: hv/vm.c hv/sched.c hv/sched_poll.c hv/server.c hv/policy.c */
 /* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
 /* link: hv/trace.c tests/host/arch_host.c */
+/* link: hv/load.c hv/control.c hv/inspect.c hv/health.c hv/wdt.c hv/promise.c */
+/* link: hv/blob.c hv/blob_vm.c hv/blob_text.c */
 /*
  * An interrupt of one vCPU while another executes: its time is its owner's, also when
  * the owner waits, has next to nothing left, or stops in that very moment.
@@ -121,7 +123,7 @@ static void test_stops(void **state)
 	server_waits();
 	sched_blame(server, host.ticks);
 	executed = server->sched.executed;
-	vm_halt(&machine.vm[0], false);
+	vm_halt(&machine.vm[0], KZ_REASON_STOP, THEN_STOP);
 	host.ticks += 5;
 	host.frozen = false;			/* each look at the clock is a tick later */
 	assert_ptr_equal(sched_next(&host.cpu[0]), other);
@@ -170,8 +172,8 @@ static int teardown(void **state)
 	jmp_buf here;
 
 	(void)state;
-	vm_halt(&machine.vm[0], false);
-	vm_halt(&machine.vm[1], false);
+	vm_halt(&machine.vm[0], KZ_REASON_STOP, THEN_STOP);
+	vm_halt(&machine.vm[1], KZ_REASON_STOP, THEN_STOP);
 	host.leave = &here;
 	if (setjmp(here) == HOST_RETURNED) {
 		(void)sched_next(&host.cpu[0]);

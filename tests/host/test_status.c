@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
-/* link: hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c hv/vm.c */
+/* link: hv/sched.c hv/sched_poll.c hv/server.c hv/policy.c hv/vm.c */
 /* link: tests/host/console_bed.c hv/trace.c tests/host/arch_host.c */
+/* link: hv/load.c hv/control.c hv/inspect.c hv/health.c hv/wdt.c hv/promise.c */
+/* link: hv/blob.c hv/blob_vm.c hv/blob_text.c */
 /* The status page. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,9 +23,10 @@ static void bed_place(void)
 			v->vm = &machine.vm[i];
 			v->id = j;
 			v->cpu = arch_cpu(bed.vm[i].cpu[j]);
-			v->sched.bit = BIT(c->count);
-			c->slot[c->count++] = v;
-			c->shared = c->count > 1;
+			v->sched.bit = BIT(i);
+			c->slot[i] = v;
+			c->members |= BIT(i);
+			c->shared = !sched_is_alone(c);
 		}
 	}
 }
@@ -48,13 +51,14 @@ static void test_status(void **state)
 	bed.vm[3].vcpu_count = 0;
 	machine.vm_count = 3;
 	bed_place();
-	machine.vm[0].state = VM_RUNNING;
+	machine.vm[0].state = KZ_VM_RUNNING;
 	machine.vm[0].vcpu[0].state = VCPU_RUNNING;
 	machine.vm[0].vcpu[0].exits[EXIT_HCALL] = 1234567;
 	machine.vm[0].vcpu[0].exits[EXIT_KICK] = 9;
 	machine.vm[0].vcpu[1].exits[EXIT_MMIO] = 42;
-	machine.vm[1].state = VM_HALTING;
+	machine.vm[1].state = KZ_VM_STOPPING;
 	machine.vm[1].restarts = 3;
+	machine.vm[2].state = KZ_VM_STOPPED;
 	machine.vm[1].faults = 77;
 	bed.vm[0].region[0].size = 512u << 20;
 	bed.vm[1].region[0].size = 8192;
@@ -72,7 +76,7 @@ static void test_status(void **state)
 "   3  vision:0          srt    off\n"
 "vm name            lvl  state    cores            memory restarts  faults in-drop out-drop\n"
 " 1 linux           nrt  running  2,0                512M        0       0       0        0\n"
-" 2 servo           hrt  halting  1                    8K        3      77       0        0\n"
+" 2 servo           hrt  stopping 1                    8K        3      77       0        0\n"
 " 3 vision          srt  stopped  3                    8K        0       0       0        0\n"
 "exits               hcall    mmio  sysreg   fault   undef     wfx     irq   maint    kick\n"
 "linux:0           1234567       0       0       0       0       0       0       0       9\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: arch/vgic.c arch/vgic_lr.c arch/vgic_mmio.c arch/vgic_reset.c arch/vgic_hrt.c */
-/* link: hv/trace.c tests/host/arch_host.c tests/host/gic_host.c */
+/* link: arch/vgic_switch.c hv/trace.c tests/host/arch_host.c tests/host/gic_host.c */
 /*
  * An HRT guest at the physical distributor, which is plain memory here: each
  * access is done over two opposite patterns, so that every bit that it wrote or
@@ -37,12 +37,6 @@ static uint64_t writes, shown;
 void sched_wake(struct vcpu *v)
 {
 	(void)v;
-}
-
-void vgic_own(const struct vm *owner, uint32_t intid)
-{
-	(void)owner;
-	(void)intid;
 }
 
 void vcpu_hazard(struct vcpu *v, uint32_t bits)

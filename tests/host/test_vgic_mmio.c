@@ -101,11 +101,13 @@ static bool has_interrupt(bool gicr, uint32_t at)
 }
 
 static struct arch_vm model;
+static struct arch_lines model_lines;
 static struct vgic_cpu model_cpu[NAIVE_CPUS];
 
 static void remember(void)
 {
 	memcpy(&model, &bed.vm->arch, sizeof(model));
+	memcpy(&model_lines, &bed.vm->lines, sizeof(model_lines));
 	for (uint32_t i = 0; i < naive->cpus; i++) {
 		memcpy(&model_cpu[i], &bed.vm->vcpu[i].arch.vgic, sizeof(model_cpu[i]));
 	}
@@ -120,7 +122,8 @@ static bool is_unchanged(void)
 		same &= memcmp(&model_cpu[i], &bed.vm->vcpu[i].arch.vgic,
 			       sizeof(model_cpu[i])) == 0;
 	}
-	return same && memcmp(&model, &bed.vm->arch, sizeof(model)) == 0;
+	return same && memcmp(&model, &bed.vm->arch, sizeof(model)) == 0 &&
+	       memcmp(&model_lines, &bed.vm->lines, sizeof(model_lines)) == 0;
 }
 
 static void check_place(bool gicr, uint32_t at)

@@ -1,175 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: hv/vm.c hv/sched.c hv/sched_quick.c hv/server.c hv/policy.c */
+/* link: hv/vm.c hv/sched.c hv/sched_poll.c hv/server.c hv/policy.c */
 /* link: hv/console.c hv/console_in.c hv/print.c hv/status.c hv/pl011.c */
 /* link: hv/trace.c tests/host/arch_host.c */
+/* link: hv/load.c hv/control.c hv/inspect.c hv/health.c hv/wdt.c hv/promise.c */
+/* link: hv/blob.c hv/blob_vm.c hv/blob_text.c tests/host/vm_bed.c */
 /*
  * The life of VMs: start, memory, stop, restart and power of several vCPUs,
  * faults and what on_fault does with them, and all of it in any order.
  */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include <kizami/console.h>
-#include "arch.h"
-#include "console.h"
-#include "policy.h"
-
-#define VMS   3u
-#define CORES 6u
-
-static struct {
-	struct kz_cfg cfg;
-	struct kz_cfg_vm vm[VMS];
-	_Alignas(64) uint8_t image[4096];
-} blob;
-
-/* Where each core is. */
-static bool in_guest[CORES];
-static uint32_t kicks_seen[CORES];
-
-/* ---- Cores ---- */
-
-static struct vcpu *vcpu_of(uint32_t core)
-{
-	return host.cpu[core].sched.slot[0];
-}
-
-/* The core looks for something to run. Says where it ends: HOST_ENTERED, _ASLEEP or _OFF. */
-static int core_run(uint32_t core)
-{
-	jmp_buf here;
-	int why;
-
-	host_become(core);
-	host.leave = &here;
-	why = setjmp(here);
-	if (why == HOST_RETURNED) {
-		vcpu_run(&host.cpu[core]);
-	}
-	host.leave = NULL;
-	in_guest[core] = why == HOST_ENTERED;
-	kicks_seen[core] = host.cpu[core].arch.kicks;
-	return why;
-}
-
-/* The core's guest left it, and its hazards are carried out. */
-static int core_exit(uint32_t core)
-{
-	jmp_buf here;
-	int why;
-
-	assert_true(in_guest[core]);
-	host_become(core);
-	kicks_seen[core] = host.cpu[core].arch.kicks;
-	host.leave = &here;
-	why = setjmp(here);
-	if (why == HOST_RETURNED) {
-		assert_ptr_equal(vcpu_work(vcpu_of(core)), vcpu_of(core));
-	}
-	host.leave = NULL;
-	in_guest[core] = why == HOST_RETURNED || why == HOST_ENTERED;
-	return why;
-}
-
-/* Let every core go on that something wakes. Bound: each VM stops and starts once. */
-static void settle(void)
-{
-	bool moved = true;
-
-	for (uint32_t turns = 0; moved; turns++) {
-		assert_true(turns < 20);
-		moved = false;
-		for (uint32_t i = 0; i < CORES; i++) {
-			const struct vcpu *v = vcpu_of(i);
-			bool kicked = host.cpu[i].arch.kicks != kicks_seen[i];
-
-			/* An HRT guest takes no interrupt of ours: its memory must go. */
-			if (in_guest[i] && v->vm->cfg->level == KZ_HRT) {
-				kicked = v->vm->arch.revoked;
-			}
-			if (kicked) {
-				(void)(in_guest[i] ? core_exit(i) : core_run(i));
-				moved = true;
-			}
-		}
-	}
-}
-
-/* ---- Machine: linux on cores 0 and 1, servo (HRT) on 2 and 3, raw on 4; nobody on 5 ---- */
-
-static int setup(void **state)
-{
-	static const char *const names[VMS] = {"linux", "servo", "raw"};
-	static const uint8_t levels[VMS] = {KZ_NRT, KZ_HRT, KZ_SRT};
-
-	(void)state;
-	host_reset();
-	memset(&blob, 0, sizeof(blob));
-	memset(in_guest, 0, sizeof(in_guest));
-	memset(kicks_seen, 0, sizeof(kicks_seen));
-	memset(blob.image, 'I', sizeof(blob.image));
-	machine.cfg = &blob.cfg;
-	machine.vm_count = VMS;
-	strcpy(blob.cfg.machine.board, "virt");
-	blob.cfg.vm_count = VMS;
-	blob.cfg.machine.cpu_count = CORES;
-	for (uint32_t i = 0; i < VMS; i++) {
-		struct kz_cfg_vm *cfg = &blob.vm[i];
-
-		strcpy(cfg->name, names[i]);
-		cfg->level = levels[i];
-		cfg->vcpu_count = i == 2 ? 1 : 2;
-		cfg->cpu[0] = (uint8_t)(2 * i);
-		cfg->cpu[1] = (uint8_t)(2 * i + 1);
-		cfg->entry = 0x80000000 + 0x100 * i;
-		cfg->arg = 0x90000000 + i;
-		cfg->region_count = 1;
-		cfg->region[0] = (struct kz_cfg_region){ 0x80000000, HOST_RAM_PA + 0x10000 * i,
-							 0x8000, KZ_REGION_RAM, 0 };
-		assert_int_equal(vm_init(&machine.vm[i], i, cfg), KZ_OK);
-	}
-	for (uint32_t i = 0; i < CORES; i++) {
-		assert_true(sched_init(&host.cpu[i]));
-	}
-	console_init();
-	return 0;
-}
-
-static void start_all(void)
-{
-	host_become(0);
-	for (uint32_t i = 0; i < VMS; i++) {
-		vm_start(&machine.vm[i]);
-	}
-	for (uint32_t i = 0; i < CORES; i++) {
-		(void)core_run(i);
-	}
-}
-
-/* Leave no VM running: the count of them has no way back. */
-static int teardown(void **state)
-{
-	(void)state;
-	for (uint32_t i = 0; i < VMS; i++) {
-		host_become(5);
-		vm_halt(&machine.vm[i], false);
-		settle();
-		assert_int_equal(machine.vm[i].state, VM_STOPPED);
-	}
-	return 0;
-}
-
-static bool said(const char *text)
-{
-	for (; host.notify; console_uart()) {
-	}
-	host.out[host.out_len] = '\0';
-	return strstr((const char *)host.out, text) != NULL;
-}
+#include "vm_bed.h"
 
 /* ---- One thing at a time ---- */
 
@@ -181,7 +27,7 @@ static void test_start(void **state)
 		assert_int_equal(in_guest[i], i % 2 == 0);
 	}
 	for (uint32_t i = 0; i < VMS; i++) {
-		assert_int_equal(machine.vm[i].state, VM_RUNNING);
+		assert_int_equal(machine.vm[i].state, KZ_VM_RUNNING);
 		assert_int_equal(machine.vm[i].vcpu[0].arch.pc, 0x80000000 + 0x100 * i);
 		assert_int_equal(machine.vm[i].vcpu[0].arch.x0, 0x90000000 + i);
 		assert_int_equal(machine.vm[i].arch.resets, 1);
@@ -222,7 +68,7 @@ static void test_memory(void **state)
 		memset(host.ram, 0x5a, 0x8000);
 		memset(host.ram + 0x40000, 0x5a, 0x2000);
 		host_become(4);
-		vm_halt(&machine.vm[0], true);
+		vm_again(&machine.vm[0]);
 		settle();
 	}
 }
@@ -253,12 +99,12 @@ static void test_cpu_on_off(void **state)
 	assert_int_equal(v->arch.pc, 0x5678);
 	/* The last one that switches itself off stops the VM. */
 	for (uint32_t i = 0; i < 2; i++) {
-		assert_int_equal(machine.vm[0].state, VM_RUNNING);
+		assert_int_equal(machine.vm[0].state, KZ_VM_RUNNING);
 		host_become(i);
 		vcpu_hazard(vcpu_of(i), HAZARD_OFF);
 		assert_int_equal(core_exit(i), HOST_ASLEEP);
 	}
-	assert_int_equal(machine.vm[0].state, VM_STOPPED);
+	assert_int_equal(machine.vm[0].state, KZ_VM_STOPPED);
 	assert_int_equal(vcpu_on(v, 0, 0), KZ_EBUSY);
 	assert_true(said("[kizami] linux: stopped\r\n"));
 }
@@ -296,7 +142,7 @@ static void test_halt(void **state)
 		uint32_t core = by[i / VMS / 2][i % VMS];
 		uint32_t restarts = vm->restarts;
 
-		if (vm->state == VM_STOPPED) {
+		if (vm->state == KZ_VM_STOPPED) {
 			start_all();
 		}
 		if (vm->cfg->vcpu_count == 2 && vm->vcpu[1].state == VCPU_OFF) {
@@ -305,12 +151,12 @@ static void test_halt(void **state)
 			settle();
 		}
 		host_become(core);
-		vm_halt(vm, restart);
+		restart ? vm_again(vm) : vm_stop(vm);
 		if (in_guest[core]) {
 			(void)core_exit(core);
 		}
 		settle();
-		assert_int_equal(vm->state, restart ? VM_RUNNING : VM_STOPPED);
+		assert_int_equal(vm->state, restart ? KZ_VM_RUNNING : KZ_VM_STOPPED);
 		assert_int_equal(vm->restarts, restarts + restart);
 		assert_int_equal(vm->alive, restart);
 		assert_false(vm->arch.revoked);
@@ -331,12 +177,12 @@ static void test_off_after_restart(void **state)
 	(void)state;
 	start_all();
 	host_become(0);
-	vm_halt(&machine.vm[0], true);
+	vm_again(&machine.vm[0]);
 	assert_int_equal(core_exit(0), HOST_ENTERED);
 	host_become(0);
 	vcpu_hazard(vcpu_of(0), HAZARD_OFF);
 	assert_int_equal(core_exit(0), HOST_ASLEEP);
-	assert_int_equal(machine.vm[0].state, VM_STOPPED);
+	assert_int_equal(machine.vm[0].state, KZ_VM_STOPPED);
 	assert_int_equal(machine.vm[0].restarts, 1);
 }
 
@@ -346,7 +192,7 @@ static void test_halt_itself(void **state)
 	(void)state;
 	start_all();
 	host_become(2);
-	vm_halt(&machine.vm[1], true);
+	vm_again(&machine.vm[1]);
 	assert_int_equal(core_exit(2), HOST_ENTERED);
 	assert_int_equal(machine.vm[1].arch.revokes, 0);
 }
@@ -372,8 +218,8 @@ static void test_devices(void **state)
 	(void)console_poll(0);
 	assert_true(said("[raw] \r\n"));
 	host_become(5);
-	vm_halt(&machine.vm[0], true);
-	vm_halt(&machine.vm[2], true);
+	vm_again(&machine.vm[0]);
+	vm_again(&machine.vm[2]);
 	settle();
 	assert_int_equal(machine.vm[0].arch.line[0], 0);
 	a = (struct access){.addr = 0x18, .size = 4};
@@ -395,11 +241,11 @@ static void test_halt_while_ready(void **state)
 
 		host_become(vm->cfg->cpu[0]);
 		assert_int_equal(vcpu_on(&vm->vcpu[1], 1, 2), KZ_OK);
-		vm_halt(vm, false);
+		vm_stop(vm);
 		assert_int_equal(core_run(vm->cfg->cpu[1]), HOST_ASLEEP);
-		assert_int_equal(vm->state, VM_HALTING);
+		assert_int_equal(vm->state, KZ_VM_STOPPING);
 		assert_int_equal(core_exit(vm->cfg->cpu[0]), HOST_ASLEEP);
-		assert_int_equal(vm->state, VM_STOPPED);
+		assert_int_equal(vm->state, KZ_VM_STOPPED);
 	}
 }
 
@@ -413,7 +259,7 @@ static void test_last_one_out(void **state)
 	for (uint32_t i = 0; i < VMS; i++) {
 		assert_int_not_equal(why, HOST_OFF);
 		host_become(2 * i);
-		vm_halt(&machine.vm[i], false);
+		vm_stop(&machine.vm[i]);
 		why = core_exit(2 * i);
 	}
 	assert_int_equal(why, HOST_OFF);
@@ -469,11 +315,11 @@ static void test_fault_stop(void **state)
 	assert_int_equal(vcpu_on(&machine.vm[0].vcpu[1], 1, 2), KZ_OK);
 	settle();
 	fault(1, UNKNOWN);
-	assert_int_equal(machine.vm[0].state, VM_STOPPED);
+	assert_int_equal(machine.vm[0].state, KZ_VM_STOPPED);
 	assert_false(in_guest[0] || in_guest[1]);
 	assert_int_equal(machine.vm[0].vcpu[1].arch.aborts, 0);
 	assert_true(said("[kizami] linux: stopped\r\n"));
-	assert_int_equal(machine.vm[2].state, VM_RUNNING);
+	assert_int_equal(machine.vm[2].state, KZ_VM_RUNNING);
 }
 
 /* A guest that faults at once, for ever: restarted each time, and the console stays readable. */
@@ -489,7 +335,7 @@ static void test_fault_restart(void **state)
 		assert_true(in_guest[2]);
 	}
 	assert_true(said("restarts (1)"));
-	assert_int_equal(machine.vm[1].state, VM_RUNNING);
+	assert_int_equal(machine.vm[1].state, KZ_VM_RUNNING);
 	assert_int_equal(machine.vm[1].restarts, 1000);
 	assert_int_equal(machine.vm[1].faults, 1000);
 	assert_int_equal(machine.vm[1].vcpu[0].arch.aborts, 0);
@@ -516,13 +362,13 @@ static void check(void)
 			assert_int_equal(v->state == VCPU_RUNNING, in_guest[vm->cfg->cpu[j]]);
 			assert_int_equal(v->state == VCPU_RUNNING,
 			                 v->arch.resets == v->arch.parks + 1);
-			if (v->state != VCPU_OFF && vm->state == VM_HALTING) {
+			if (v->state != VCPU_OFF && vm->state == KZ_VM_STOPPING) {
 				assert_true((v->hazard & HAZARD_STOP) != 0);
 			}
 		}
 		assert_int_equal(vm->alive, alive);
-		assert_int_equal(vm->state == VM_STOPPED, alive == 0);
-		assert_true(vm->state == VM_HALTING || !vm->arch.revoked);
+		assert_int_equal(vm->state == KZ_VM_STOPPED, alive == 0);
+		assert_true(vm->state == KZ_VM_STOPPING || !vm->arch.revoked);
 		assert_int_equal(vm->lock.word >> 16, vm->lock.word & 0xffff);
 	}
 }
@@ -538,14 +384,14 @@ static int act(uint32_t core)
 		if (random() % 2 == 0) {
 			vm_start(vm);
 		} else {
-			vm_halt(vm, random() % 2 == 0);
+			random() % 2 == 0 ? vm_again(vm) : vm_stop(vm);
 		}
 		return core_run(core);
 	}
 	switch (random() % 5) {
 	case 0: (void)!vcpu_on(&v->vm->vcpu[random() % v->vm->cfg->vcpu_count], 0x77, 0); break;
 	case 1: vcpu_hazard(v, HAZARD_OFF); break;
-	case 2: vm_halt(v->vm, random() % 2 == 0); break;
+	case 2: random() % 2 == 0 ? vm_again(v->vm) : vm_stop(v->vm); break;
 	case 3: vcpu_hazard(&v->vm->vcpu[random() % v->vm->cfg->vcpu_count], HAZARD_IRQ); break;
 	default: break;
 	}
@@ -568,7 +414,7 @@ static void test_any_order(void **state)
 			settle();
 			check();
 			for (uint32_t j = 0; j < VMS; j++) {
-				assert_int_not_equal(machine.vm[j].state, VM_HALTING);
+				assert_int_not_equal(machine.vm[j].state, KZ_VM_STOPPING);
 			}
 		}
 		host.out_len = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vCPUs of several VMs on one core: they come and go as arch/arm64/switch.c lets
+ * vCPUs of several VMs on one core: they come and go as arch/arm64/turn.c lets
  * them, the quick way or the long one, and what the hardware has then is compared.
  */
 #include <setjmp.h>
@@ -44,7 +44,9 @@ static void load_timer(struct vcpu *v, uint32_t intid)
 		return;
 	}
 	gic_host.coming = true;
-	vgic_load_irq(v, intid);
+	if (intid != BED_VTIMER || !vgic_load_timer(v, gic.v3)) {
+		vgic_load_irq(v, intid);
+	}
 	gic_host.coming = false;
 	if (active || !gic_host_is_active(v->id, intid)) {
 		bed.late += !active;

@@ -69,10 +69,12 @@ CFG = [("magic", "I"), ("version", "I"), ("size", "I"), ("vm_count", "I"), ("ima
        ("reserve_ppm", "8I"), ("block_ns", "I"), ("trace_chunks", "I"),
        ("trace_pa", "Q"), ("trace_mode", "I"), ("trace_on_crash", "I")]
 VM = [("name", "16s"), ("level", "B"), ("on_fault", "B"), ("console", "B"), ("vcpu_count", "B"),
-      ("region_count", "B"), ("load_count", "B"), ("irq_count", "B"), ("reserved", "B"),
+      ("region_count", "B"), ("load_count", "B"), ("irq_count", "B"), ("restart", "B"),
       ("cpu", "8B"), ("flags", "I"), ("irq_lines", "I"), ("console_intid", "I"), ("reserved2", "I"),
       ("entry", "Q"), ("arg", "Q"), ("gicd_ipa", "Q"), ("gicc_ipa", "Q"), ("console_ipa", "Q"),
-      ("stolen_ipa", "Q"), ("budget_ns", "Q"), ("period_ns", "Q"), ("deadline_ns", "Q"),
+      ("stolen_ipa", "Q"), ("watchdog_ns", "Q"), ("wdt_ipa", "Q"), ("wdt_intid", "I"),
+      ("backoff_ms", "I"), ("backoff_max_ms", "I"), ("store_tables", "I"), ("rights", "8B"),
+      ("budget_ns", "Q"), ("period_ns", "Q"), ("deadline_ns", "Q"),
       ("weight", "I"), ("on_miss", "B"), ("on_overrun", "B"), ("reserved3", "H")]
 REGION = [("ipa", "Q"), ("pa", "Q"), ("size", "Q"), ("type", "I"), ("reserved", "I")]
 LOAD = [("ipa", "Q"), ("offset", "Q"), ("size", "Q")]
@@ -86,9 +88,9 @@ class Image:
     def __init__(self, data):
         self.data = data
         self.image_size = struct.unpack_from("<Q", data, 16)[0]
-        at = data.index(b"KZMB\x03\0\0\0")
+        at = data.index(b"KZMB\x04\0\0\0")
         while at % PAGE != 0:
-            at = data.index(b"KZMB\x03\0\0\0", at + 1)
+            at = data.index(b"KZMB\x04\0\0\0", at + 1)
         self.blob_at = at
         self.cfg = Fields(data, at, CFG)
         at = self.cfg.end

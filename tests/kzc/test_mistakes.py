@@ -38,7 +38,7 @@ MISTAKES = {
     "key twice": (HEAD + VM + "cores = 1\ncores = 2 #!", "'cores' is given twice.* line 3"),
     "vm twice": (HEAD + VM + VM.replace("0}", "1}").replace("{ l", "{ #!\nl"),
                  "vm 'a' is given twice, first in line 2"),
-    "later: control": (HEAD + vm(control="true!"), "'control' is for a later version"),
+    "later: channels": (HEAD + vm(channels="x!"), "'channels' is for a later version"),
     "syntax": (HEAD + "vm a {\n level nrt #!\n}\n", "missing equal sign"),
     "no end": (HEAD + VM + "\ncores = #!", "premature end of file"),
     "no value": (HEAD + VM + "\ncores =\nram = #! 1G", "unexpected token '='.* a value, a quote"),

@@ -291,15 +291,17 @@ def test_stolen(folder):
 
 @pytest.mark.parametrize("board, flags", [("virt", 1), ("virt-gicv2", 0x301)])
 def test_event_interrupt(folder, board, flags):
-    """SRT guests learn of their event interrupt; the others have no such node."""
-    conf = (f"board = {board}\n" + vm("s", "{0, 1}", level="srt", console="ring") + vm("n", "{0}"))
+    """SRT and NRT guests learn of their event interrupt; a hard one has no such node."""
+    conf = (f"board = {board}\n" + vm("s", "{0, 1}", level="srt", console="ring") + vm("n", "{0}") +
+            vm("h", "{3}", level="hrt"))
     tree = folder.tree(conf, "s")
     assert tree.get("/hypervisor", "compatible", "s") == ["kizami,hypervisor-1",
                                                          "kizami,hypervisor"]
     assert tree.get("/hypervisor", "interrupts") == [1, 4, flags]
     assert tree.get("/hypervisor", "interrupt-parent") == tree.get("/intc@8000000", "phandle")
     assert len(tree.nodes("/hypervisor")) == 1
-    assert "hypervisor" not in folder.tree(conf, "n").nodes()
+    assert folder.tree(conf, "n").get("/hypervisor", "interrupts")[:2] == [1, 4]
+    assert "hypervisor" not in folder.tree(conf, "h").nodes()
 
 
 MAP = HEAD + (VM.replace("vm a", "vm n") + server("s", "2.5ms", "{0}") +

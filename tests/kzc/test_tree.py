@@ -40,7 +40,8 @@ def test_root(folder, board):
     assert t.get("/memory@40000000", "device_type", "s") == ["memory"]
     assert t.get("/psci", "method", "s") == ["hvc"]
     assert t.get("/psci", "compatible", "s") == ["arm,psci-1.0", "arm,psci-0.2"]
-    assert "hypervisor" not in t.nodes()
+    assert t.get("/hypervisor", "kizami,control") is None
+    assert t.get("/hypervisor", "reg") is None
     assert "reserved-memory" not in t.nodes()
 
 

@@ -15,7 +15,7 @@ HRT, SRT, NRT = range(3)
 OVERWRITE, STOP = range(2)
 
 HEAD_SIZE = 32
-CFG_SIZE, VM_SIZE = 424, 1536
+CFG_SIZE, VM_SIZE = 424, 1576
 
 
 def class_of(name):
@@ -51,18 +51,18 @@ def pack_vm(vm, index):
     struct.pack_into("<4I", data, 32, 0, 256, 0, 0)
     struct.pack_into("<6Q", data, 48, 0x40000000, 0x401ff000, 0x8000000, 0x80a0000, 0, 0)
     budget, period, deadline = vm.server or (0, 0, 0)
-    struct.pack_into("<3QI2BH", data, 96, budget, period, deadline, 0 if hard else 100, 0, 0, 0)
-    struct.pack_into("<3Q2I", data, 128, 0x40000000, 0x60000000 + index * 0x200000, 0x200000, 0,
+    struct.pack_into("<3QI2BH", data, 136, budget, period, deadline, 0 if hard else 100, 0, 0, 0)
+    struct.pack_into("<3Q2I", data, 168, 0x40000000, 0x60000000 + index * 0x200000, 0x200000, 0,
                      0)
     for i, intid in enumerate(vm.irqs):
-        struct.pack_into("<2I", data, 1024 + 8 * i, intid, 0)
+        struct.pack_into("<2I", data, 1064 + 8 * i, intid, 0)
     return bytes(data)
 
 
 def pack_cfg(vms, core_count, mode=OVERWRITE):
     """struct kz_cfg with its VMs."""
     data = bytearray(CFG_SIZE)
-    struct.pack_into("<4I4Q", data, 0, 0x424d5a4b, 3, CFG_SIZE + VM_SIZE * len(vms), len(vms),
+    struct.pack_into("<4I4Q", data, 0, 0x424d5a4b, 4, CFG_SIZE + VM_SIZE * len(vms), len(vms),
                      0x40200000, 0x20000, 0x10000, 0)
     machine = 48
     hard = {core for vm in vms if vm.level == HRT for core in vm.cores}

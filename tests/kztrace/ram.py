@@ -55,6 +55,7 @@ class Ram:
         with open(path, "a+b") as f:
             f.truncate(size)
             self.map = mmap.mmap(f.fileno(), size)
+        self.words = memoryview(self.map).cast("Q")
         self.at = cfg.trace_pa - base
         self.heads = cfg.image_pa - base + HEADS
         self.total = [0] * cfg.cpu_count
@@ -64,10 +65,11 @@ class Ram:
         struct.pack_into("<" + code, self.map, at, *values)
 
     def head(self, core, **fields):
-        """Fields of a core's head."""
+        """Fields of a core's head. A reader sees all of one or nothing: struct's "<Q" would
+        write it byte by byte."""
         for name, value in fields.items():
-            at = ("next", "base", "turns", "dropped").index(name) * 8
-            self.put(self.heads + 64 * core + at, "Q", value)
+            at = ("next", "base", "turns", "dropped").index(name)
+            self.words[(self.heads + 64 * core) // 8 + at] = value
 
     def begin(self, **other):
         """The page that says where the rings are; the magic number comes last."""

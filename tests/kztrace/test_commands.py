@@ -121,12 +121,31 @@ def test_events(trace):
     records = [ktfile.record(0, ktfile.VM_START, 0, 2),
                ktfile.record(1, ktfile.VM_FAULT, 0, 0, 0x90),
                ktfile.record(2, ktfile.VM_FAULT, 0, 1, 0x1000000),
-               ktfile.record(3, ktfile.VM_STOP, 0, 1), ktfile.record(4, ktfile.VM_STOP, 0, 0),
+               ktfile.record(3, ktfile.VM_STOP, 0, 1, 6), ktfile.record(4, ktfile.VM_STOP, 0, 0),
                ktfile.record(5, ktfile.PANIC)]
     done = run("report", trace(VMS, 1, [ktfile.pack_part(0, 0, records)]))
     events = done.stdout.split("Events\n")[1].split("\n")[1:7]
     assert [line.split(maxsplit=2)[2] for line in events] == [
         "one starts; restarts so far: 2", "one: access to nothing near ipa 0x9000",
-        "one: access to what is forbidden near ipa 0x100000000", "one stops, to be started again",
-        "one stops", "core 0: the hypervisor panics"]
+        "one: access to what is forbidden near ipa 0x100000000",
+        "one stops (watchdog), to be started again", "one stops (no reason)",
+        "core 0: the hypervisor panics"]
     assert done.returncode == 0
+
+
+def test_restart_time(trace):
+    """From the stop to the guest's first instruction; not of one that somebody else started."""
+    records = [ktfile.record(100, ktfile.VM_STOP, 0, 1, 6),
+               ktfile.record(150, ktfile.VM_START, 0, 1),
+               ktfile.record(150, ktfile.START, 0, 1), ktfile.record(460, ktfile.RUN, 0),
+               ktfile.record(500, ktfile.EXIT + 0, 0), ktfile.record(550, ktfile.VM_STOP, 0, 0, 7),
+               ktfile.record(560, ktfile.OFF, 0, 1), ktfile.record(570, ktfile.IDLE),
+               ktfile.record(600, ktfile.WAKE, 0), ktfile.record(650, ktfile.VM_START, 0, 1),
+               ktfile.record(650, ktfile.START, 0, 1), ktfile.record(700, ktfile.RUN, 0),
+               ktfile.record(800, ktfile.EXIT + 0, 0)]
+    done = run("report", trace(VMS, 1, [ktfile.pack_part(0, 0, records)]))
+    events = done.stdout.split("Events\n")[1].split("\n")[1:5]
+    assert [line.split(maxsplit=2)[2] for line in events] == [
+        "one stops (watchdog), to be started again",
+        "one starts; restarts so far: 1; executes 360 ns after the stop",
+        "one stops (stop)", "one starts; restarts so far: 1"]

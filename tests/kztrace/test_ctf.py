@@ -24,6 +24,8 @@ WHY = {"state": ("doing", ["guest", "hypervisor", "sleep"]),
        "start": ("why", ["cpu_on", "vm_start"]), "off": ("why", ["cpu_off", "vm_stop"]),
        "vm_stop": ("why", ["stop", "restart"]),
        "vm_fault": ("why", ["nothing_there", "forbidden"])}
+REASONS = ["none", "off", "reset", "fault", "miss", "overrun", "watchdog", "stop", "restart",
+           "destroy"]
 
 
 def read_back(folder):
@@ -91,6 +93,9 @@ def expected(trace, core):
             fields["budget_ticks"] = r.value * 64
         elif name == "vm_start":
             fields["restarts"] = r.arg
+        elif name == "vm_stop":
+            reason = r.value & 0xffff
+            fields["reason"] = (REASONS[reason] if reason < len(REASONS) else "", reason)
         elif name == "vm_fault":
             fields["ipa"] = r.value * 256
         yield r.time, name, fields

@@ -7,8 +7,8 @@ MAGIC = 0x424d5a4b
 PAGE = 4096
 MACHINE = 48
 VMS = MACHINE + 376
-VM_SIZE = 1536
-REGIONS, LOADS, IRQS = 128, 640, 1024
+VM_SIZE = 1576
+REGIONS, LOADS, IRQS = 168, 680, 1064
 
 # Offset and struct code of what tests look at.
 HEADER = {"magic": (0, "I"), "version": (4, "I"), "size": (8, "I"), "vm_count": (12, "I"),
@@ -25,13 +25,16 @@ MACHINE_FIELDS = {"board": (0, "16s"), "cpu_count": (16, "I"), "console_cpu": (2
                   "trace_pa": (360, "Q"), "trace_mode": (368, "I"), "trace_on_crash": (372, "I")}
 VM_FIELDS = {"name": (0, "16s"), "level": (16, "B"), "on_fault": (17, "B"), "console": (18, "B"),
              "vcpu_count": (19, "B"), "region_count": (20, "B"), "load_count": (21, "B"),
-             "irq_count": (22, "B"), "reserved": (23, "B"), "cpu0": (24, "B"),
+             "irq_count": (22, "B"), "restart": (23, "B"), "cpu0": (24, "B"),
              "cpu1": (25, "B"), "flags": (32, "I"), "irq_lines": (36, "I"),
              "console_intid": (40, "I"), "reserved2": (44, "I"), "entry": (48, "Q"),
              "arg": (56, "Q"), "gicd_ipa": (64, "Q"), "gicc_ipa": (72, "Q"),
-             "console_ipa": (80, "Q"), "stolen_ipa": (88, "Q"), "budget_ns": (96, "Q"),
-             "period_ns": (104, "Q"), "deadline_ns": (112, "Q"), "weight": (120, "I"),
-             "on_miss": (124, "B"), "on_overrun": (125, "B"), "server_reserved": (126, "H")}
+             "console_ipa": (80, "Q"), "stolen_ipa": (88, "Q"), "watchdog_ns": (96, "Q"),
+             "wdt_ipa": (104, "Q"), "wdt_intid": (112, "I"), "backoff_ms": (116, "I"),
+             "backoff_max_ms": (120, "I"), "store_tables": (124, "I"), "rights": (128, "8s"),
+             "budget_ns": (136, "Q"), "period_ns": (144, "Q"), "deadline_ns": (152, "Q"),
+             "weight": (160, "I"), "on_miss": (164, "B"), "on_overrun": (165, "B"),
+             "server_reserved": (166, "H")}
 REGION_FIELDS = {"ipa": (0, "Q"), "pa": (8, "Q"), "size": (16, "Q"), "type": (24, "I"),
                  "reserved": (28, "I")}
 LOAD_FIELDS = {"ipa": (0, "Q"), "offset": (8, "Q"), "size": (16, "Q")}

@@ -267,8 +267,8 @@ def status_parse(lines):
         elif table == "vm" and len(word) >= 8 and word[0].isdigit():
             page["vm"][word[1]] = {
                 "id": int(word[0]), "level": word[2], "state": word[3],
-                "cores": [int(core) for core in word[4].split(",")], "memory": word[5],
-                "restarts": int(word[6]), "faults": int(word[7])}
+                "cores": [int(core) for core in word[4].split(",") if core != "-"],
+                "memory": word[5], "restarts": int(word[6]), "faults": int(word[7])}
         elif table == "exits" and ":" in word[0] and len(word) == 1 + len(classes):
             page["exits"][word[0]] = dict(zip(classes, map(int, word[1:])))
     return page

@@ -9,6 +9,9 @@ import pytest
 import blob
 import machine
 
+# What the numbers mean: the strings of blob_strerror.
+TEXT = (machine.ROOT / "hv/blob_text.c").read_text().partition("messages[] =")[2]
+WORDS = "".join(re.findall(r'"(.*)"', TEXT.partition(";")[0])).split(r"\0")
 pytestmark = pytest.mark.xdist_group("clock")
 CONF = """board = {board}
 vm one {{ level = nrt  cpus = {{0, 1}}  memory = 2M  image = "../../guests/hello.bin" }}
@@ -120,13 +123,22 @@ REFUSALS = {
     "core of an HRT VM": (two("cpu0", 1), "core given twice", "VM 1"),
     "core twice in a VM": (one("cpu1", 0), "core given twice", "VM 0"),
     "irq_lines": (one("irq_lines", 33), "irq_lines", "VM 0"),
-    "VM reserved": (two("reserved", 1), "reserved field", "VM 1"),
+    "VM reserved": (two("reserved2", 1), "reserved field", "VM 1"),
     "VM's name": (one("name", b"a b"), "name", "VM 0"),
     "name twice": (two("name", b"one"), "name given twice", "VM 1"),
     "a PPI": (interrupt(27), "interrupt", "VM 0"),
     "flags of an interrupt": (interrupt(50, 2), "interrupt", "VM 0"),
     "interrupt twice": (interrupt(50, 0, 2), "interrupt given twice", "VM 0"),
-    "type of a region": (region("type", 2), "region bounds", "VM 1"),
+    "type of a region": (region("type", 4), "region bounds", "VM 1"),
+    "a view of the trace": (region("type", 2), "view of the trace", "VM 1"),
+    "a store": (region("type", 3), "store", "VM 1"),
+    "tables of a store": (two("store_tables", 1), "store", "VM 1"),
+    "restart": (one("restart", 3), "restart or back-off", "VM 0"),
+    "back-off beyond its maximum": (two("backoff_ms", 1), "restart or back-off", "VM 1"),
+    "watchdog too short": (two("watchdog_ns", 9999), "watchdog", "VM 1"),
+    "watchdog without interrupt": (one("wdt_ipa", 0x9050000), "watchdog", "VM 0"),
+    "right over no VM": (one("rights", b"\4"), "rights", "VM 0"),
+    "unknown right": (one("rights", bytes(6) + b"\1"), "rights", "VM 0"),
     "region off a page": (region("pa", 0x50000800), "region bounds", "VM 1"),
     "region that wraps": (region("size", 0xfffffffffffff000), "region bounds", "VM 1"),
     "region outside RAM": (region("pa", 0x10000000), "region outside RAM", "VM 1"),
@@ -185,7 +197,8 @@ def test_refusal(good, what):
     lines = refused("refused", image)
     print(f"\n{lines[0]}")
     assert len(lines) == 2
-    assert lines[0].startswith(f"configuration refused: {words} ({whose}"), lines[0]
+    number = WORDS.index(words)
+    assert lines[0].startswith(f"configuration refused: error {number} ({whose}"), lines[0]
 
 
 def test_elsewhere(good):

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hostile guest beside three that would notice: nothing outside it changes."""
 
-import hashlib
-import json
 import re
-import socket
 import struct
 import time
 
@@ -13,6 +10,7 @@ import pytest
 import blob
 import covered
 import machine
+import memory
 
 HV_ELF = covered.ELF if covered.is_on() else machine.ROOT / "build/arm64/kizami.elf"
 # The core behind a busy one is late in its turn when QEMU emulates all of them on one thread:
@@ -35,44 +33,6 @@ PHASES = {"CPU_SUSPEND": 64, "memory of the board": 2_000_000,
           "state and hints": 1_000, "system instructions": 65_000,
           "system register reads": 32_000, "system register writes": 98_000,
           "registers of the interrupt controller": 30_000}
-
-
-class Memory:
-    """The machine's memory, seen from outside: QEMU's monitor."""
-
-    def __init__(self, path):
-        self.path = path
-        self.dump = path.with_suffix(".mem")
-
-    def arguments(self):
-        """What QEMU is started with."""
-        return ["-qmp", f"unix:{self.path},server=on,wait=off"]
-
-    def _command(self, pipe, name, **arguments):
-        pipe.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
-        pipe.flush()
-        while True:
-            answer = json.loads(pipe.readline())
-            assert "error" not in answer, answer
-            if "return" in answer:
-                return
-
-    def digests(self, spans):
-        """{name: SHA-256} of {name: (pa, size)}."""
-        found = {}
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.connect(str(self.path))
-            sock.settimeout(60)
-            with sock.makefile("rwb") as pipe:
-                pipe.readline()
-                self._command(pipe, "qmp_capabilities")
-                for name, (pa, size) in spans.items():
-                    self._command(pipe, "pmemsave", val=pa, size=size, filename=str(self.dump))
-                    data = self.dump.read_bytes()
-                    assert len(data) == size and any(data), f"{name} is empty"
-                    found[name] = hashlib.sha256(data).hexdigest()
-        self.dump.unlink()
-        return found
 
 
 def code_size():
@@ -158,12 +118,12 @@ def check_others(before, during, after):
     ("zcu102", "nrt")])
 def test_hostile(boot, board, level):
     """Everything that EL1 can try, from both kinds of core."""
-    memory = Memory(machine.LOGS / f"hostile-{board}-{level}.qmp")
+    seen = memory.Memory(machine.LOGS / f"hostile-{board}-{level}.qmp")
     m = boot(board, CONF.format(board=board, level=level),
-             [*machine.EXACT, *memory.arguments()])
+             [*machine.EXACT, *seen.arguments()])
     spans = constant_spans(m.log.with_suffix(".img"))
     before = wait_quiet(m, 2)
-    digests = memory.digests(spans)
+    digests = seen.digests(spans)
     m.escape("4")
     m.wait_line("kizami", "console: hostile")
 
@@ -184,7 +144,7 @@ def test_hostile(boot, board, level):
     for name, least in PHASES.items():
         assert phases[name][0] >= least, f"{name}: {phases.get(name)}"
     check_others(before, during, after)
-    assert memory.digests(spans) == digests
+    assert seen.digests(spans) == digests
 
     page = m.status()
     assert {vm["state"] for vm in page["vm"].values()} == {"running"}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linux on shared cores: it knows what it does not get, and nobody's clock drifts.
 
-REALTIME_SECONDS sets how long the long run takes in the guests' time (30 by default; 600 for the
+REALTIME_SECONDS sets how long the long run takes in the guests' time (15 by default; 600 for the
 ten minutes by hand): REALTIME_SECONDS=600 make qemu-test, or pytest with -k long."""
 
 import os
@@ -12,7 +12,7 @@ import pytest
 import machine
 from test_realtime import HOG, JOB, MS, Reader, server, vm
 
-SECONDS = int(os.environ.get("REALTIME_SECONDS", "30"))
+SECONDS = int(os.environ.get("REALTIME_SECONDS", "15"))
 # What a masked stretch takes at most, as the boards say it.
 BLOCK = 20_000
 # An instruction of 8 ns: a slower machine, so that so much time can be had. Where two cores are

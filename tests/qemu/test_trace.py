@@ -112,9 +112,13 @@ def test_exceptions(run):
     the hypervisor polled; on each core in that order; and nothing else has one."""
     m = run.machine
     own = {*range(16), m["htimer_intid"], m["uart_intid"], m["maint_intid"]}
+    off = run.trace.core[run.trace.numbers["host:0"]]
     for core, (records, events) in enumerate(zip(run.cores, run.account.events)):
         records = [r for r in records if trace.is_exit(r) or r.type == trace.WAKE]
-        assert len(records) == len(events) > 100, core
+        assert len(events) >= len(records) > 100, core
+        # The machine may go off while another core is between an interrupt and its record.
+        cut = [e.kind for e in events[len(records):]]
+        assert not cut or (cut == ["poll"] and core != off), f"core {core}: {cut} at the end"
         for i, (r, e) in enumerate(zip(records, events)):
             where = f"core {core}, {i}: {r}, {vars(e)}"
             if e.kind == "poll":

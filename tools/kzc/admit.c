@@ -49,7 +49,8 @@ static bool servers_read(const struct sys *s, unsigned core, struct servers *out
 		}
 	}
 	out->strict = !rt_dense(&out->set);
-	return out->set.count != 0;
+	/* What was promised on other cores is as it was. */
+	return (out->set.count != 0) && (!s->live || !on[n - 1].vm->running);
 }
 
 /* What is left of a budget for the guest itself, at least. */
@@ -110,7 +111,10 @@ static const char *names(struct sys *s, const struct servers *on)
 	return text;
 }
 
-/* Whose budget has to shrink least, and by how much; count of the set: no one budget helps. */
+/*
+ * Whose budget has to shrink least, and by how much; count of the set: no one budget helps. What
+ * runs already shrinks no more.
+ */
 static unsigned who_shrinks(const struct servers *on, uint64_t *by)
 {
 	unsigned best = on->set.count;
@@ -118,7 +122,8 @@ static unsigned who_shrinks(const struct servers *on, uint64_t *by)
 	for (unsigned i = 0; i < on->set.count; i++) {
 		uint64_t cut = rt_cut(&on->set, i);
 
-		if ((cut < on->set.task[i].c) && (on->set.task[i].c - cut >= KZ_BUDGET_MIN) &&
+		if (!on->vm[i]->running && (cut < on->set.task[i].c) &&
+		    (on->set.task[i].c - cut >= KZ_BUDGET_MIN) &&
 		    ((best == on->set.count) || (cut < *by))) {
 			best = i;
 			*by = cut;
@@ -165,7 +170,9 @@ static void refuse(struct sys *s, const struct servers *on, const struct rt_resu
 	const char *wrong = what_is_wrong(s, on, r);
 
 	if (i == on->set.count) {
-		diag_error(&s->diag, budget_line(on->vm[0]),
+		const struct vm *vm = s->live ? &s->vm[s->vm_count - 1] : on->vm[0];
+
+		diag_error(&s->diag, budget_line(vm),
 			   "core %u: the servers of %s %s; no one budget can shrink enough",
 			   on->core, names(s, on), wrong);
 	} else {
@@ -239,6 +246,35 @@ static void admit_tasks(struct sys *s, const struct servers *on, unsigned i)
 	}
 }
 
+/*
+ * The hypervisor takes a server at run time by the sufficient test only: nobody has proven to it
+ * what the exact one says.
+ */
+static bool join_test(struct sys *s, const struct servers *on)
+{
+	const struct vm *vm = &s->vm[s->vm_count - 1];
+	uint64_t shortest = UINT64_MAX;
+	uint64_t ppm = 0;
+
+	if (!s->live || !on->strict || !vm_has_server(vm)) {
+		return true;
+	}
+	for (unsigned i = 0; i < on->set.count; i++) {
+		const struct rt_task *t = &on->set.task[i];
+
+		ppm += ppm_of(t->c, t->d);
+		shortest = (t->d < shortest) ? t->d : shortest;
+	}
+	ppm += ppm_of(on->set.count * on->set.over + on->set.block, shortest);
+	diag_error(&s->diag, budget_line(vm),
+		   "core %u: the servers of %s would fit, but not by the test that the hypervisor "
+		   "makes at run time: budget / deadline, and the stretches with interrupts "
+		   "masked, are %s together, and may be %s",
+		   on->core, names(s, on), share_text(&s->mem, ppm),
+		   share_text(&s->mem, PPM - on->set.reserve_ppm));
+	return false;
+}
+
 void admit_all(struct sys *s)
 {
 	struct servers on;
@@ -253,6 +289,9 @@ void admit_all(struct sys *s)
 		r = rt_test(&on.set);
 		if (r.answer != RT_FITS) {
 			refuse(s, &on, &r);
+			continue;
+		}
+		if (!join_test(s, &on)) {
 			continue;
 		}
 		s->board.m.proven |= 1u << core;

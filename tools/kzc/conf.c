@@ -2,7 +2,6 @@
 #include "conf.h"
 
 #include <confuse.h>
-#include <ctype.h>
 #include <string.h>
 
 #include "scan.h"
@@ -50,6 +49,13 @@ static const struct key realtime_keys[] = {
 	KEY_LIST(conf_realtime, tasks), { NULL, 0, false },
 };
 
+static const struct key watchdog_keys[] = {
+	KEY(conf_watchdog, timeout),
+	KEY(conf_watchdog, armed),
+	KEY(conf_watchdog, device),
+	{ NULL, 0, false },
+};
+
 static const struct key vm_keys[] = {
 	KEY(conf_vm, level),       KEY_LIST(conf_vm, cpus), KEY(conf_vm, memory),
 	KEY(conf_vm, memory_at),   KEY(conf_vm, image),     KEY(conf_vm, ramdisk),
@@ -57,7 +63,9 @@ static const struct key vm_keys[] = {
 	KEY_LIST(conf_vm, clocks), KEY(conf_vm, dma),       KEY(conf_vm, console),
 	KEY(conf_vm, on_fault),    KEY(conf_vm, sgi),       KEY(conf_vm, gicd_at),
 	KEY(conf_vm, gicc_at),     KEY(conf_vm, gicr_at),   KEY(conf_vm, console_at),
-	KEY(conf_vm, weight),      { NULL, 0, false },
+	KEY(conf_vm, weight),      KEY(conf_vm, restart),   KEY(conf_vm, backoff),
+	KEY(conf_vm, backoff_max), KEY(conf_vm, trace_at),  KEY(conf_vm, watchdog_at),
+	KEY_LIST(conf_vm, control), { NULL, 0, false },
 };
 
 static const struct key board_keys[] = {
@@ -73,23 +81,28 @@ static const char *const later_root[][2] = {
 };
 
 static const char *const later_vm[][2] = {
-	{ "control", "VMs cannot be managed at run time yet" },
 	{ "channels", "there are no channels between VMs yet" },
 	{ NULL, NULL },
 };
 
-/* A realtime section as libConfuse reads it, before it is known whose it is. */
+/* Whose values may be words with a name: restart(servo). */
+static const char *const vm_calls[] = { "control", NULL };
+
+/* A section inside of a VM as libConfuse reads it, before it is known whose it is. */
 struct found {
 	const cfg_t *sec;
 	struct conf_realtime realtime;
+	struct conf_watchdog watchdog;
 };
+
+#define FOUND_MAX (2 * CONF_VMS_MAX)
 
 /* libConfuse's callbacks have no argument of ours: what the parse under way fills. */
 static struct {
 	struct diag *d;
 	struct conf *conf; /* NULL for a board */
 	struct conf_board *board;
-	struct found found[CONF_VMS_MAX];
+	struct found found[FOUND_MAX];
 	unsigned found_count;
 } parse;
 
@@ -158,20 +171,20 @@ static struct conf_core *core_get(const char *name, int line)
 	return title_get(c->core, sizeof(c->core[0]), CONF_CORES_MAX, &c->core_count, name, line);
 }
 
-/* What was read of a realtime section, made when nothing was; NULL when there are too many. */
-static struct conf_realtime *realtime_get(const cfg_t *sec)
+/* What was read of a section inside of a VM, made when nothing was; NULL: there are too many. */
+static struct found *found_get(const cfg_t *sec)
 {
 	for (unsigned i = 0; i < parse.found_count; i++) {
 		if (parse.found[i].sec == sec) {
-			return &parse.found[i].realtime;
+			return &parse.found[i];
 		}
 	}
-	if (parse.found_count == CONF_VMS_MAX) {
+	if (parse.found_count == FOUND_MAX) {
 		return NULL;
 	}
 	parse.found[parse.found_count] = (struct found){ .sec = sec };
 	parse.found_count++;
-	return &parse.found[parse.found_count - 1].realtime;
+	return &parse.found[parse.found_count - 1];
 }
 
 /* Sections begin (called by the scan). */
@@ -197,6 +210,15 @@ static void realtime_begin(const char *title, int line)
 
 	if (vm != NULL) {
 		vm->realtime.line = line;
+	}
+}
+
+static void watchdog_begin(const char *title, int line)
+{
+	struct conf_vm *vm = vm_get(title, line);
+
+	if (vm != NULL) {
+		vm->watchdog.line = line;
 	}
 }
 
@@ -233,9 +255,14 @@ static void *section_of(cfg_t *sec, const struct key **keys)
 		*keys = trace_keys;
 		return &parse.conf->trace;
 	}
-	if (strcmp(name, "realtime") == 0) {
-		*keys = realtime_keys;
-		return realtime_get(sec);
+	if ((strcmp(name, "realtime") == 0) || (strcmp(name, "watchdog") == 0)) {
+		bool realtime = (name[0] == 'r');
+		struct found *found = found_get(sec);
+
+		*keys = realtime ? realtime_keys : watchdog_keys;
+		return (found == NULL) ? NULL
+		       : realtime      ? (void *)&found->realtime
+				       : (void *)&found->watchdog;
 	}
 	*keys = root_keys;
 	return parse.conf;
@@ -244,7 +271,12 @@ static void *section_of(cfg_t *sec, const struct key **keys)
 /* A value was read (called by libConfuse). */
 static int value_take(cfg_t *sec, cfg_opt_t *opt, const char *value, void *result)
 {
-	struct conf_text text = { mem_strndup(parse.d->mem, value, strlen(value)), sec->line };
+	const char *call = strchr(value, SCAN_CALL);
+	const char *words = (call == NULL)
+				    ? mem_strndup(parse.d->mem, value, strlen(value))
+				    : mem_printf(parse.d->mem, "%.*s(%s)", (int)(call - value),
+						 value, call + 1);
+	struct conf_text text = { words, sec->line };
 	const struct key *keys;
 	void *base = section_of(sec, &keys);
 	const struct key *key;
@@ -287,21 +319,28 @@ static cfg_opt_t *opts_make(const struct key *keys, cfg_opt_t *opts)
 	return opts;
 }
 
-/* Now that the VMs are known: each gets what was in its realtime section. */
-static void realtime_give(cfg_t *cfg)
+/* What was read of the VM's section of that name, or NULL. */
+static struct found *found_of(cfg_t *sec, const char *name)
+{
+	return (cfg_size(sec, name) == 0) ? NULL : found_get(cfg_getsec(sec, name));
+}
+
+/* Now that the VMs are known: each gets what was in its sections. */
+static void sections_give(cfg_t *cfg)
 {
 	for (unsigned i = 0; i < cfg_size(cfg, "vm"); i++) {
 		cfg_t *sec = cfg_getnsec(cfg, "vm", i);
 		struct conf_vm *vm = vm_get(cfg_title(sec), 0);
-		struct conf_realtime *found;
+		struct found *realtime = found_of(sec, "realtime");
+		struct found *watchdog = found_of(sec, "watchdog");
 
-		if ((vm == NULL) || (vm->realtime.line == 0) || (cfg_size(sec, "realtime") == 0)) {
-			continue;
+		if ((vm != NULL) && (vm->realtime.line != 0) && (realtime != NULL)) {
+			realtime->realtime.line = vm->realtime.line;
+			vm->realtime = realtime->realtime;
 		}
-		found = realtime_get(cfg_getsec(sec, "realtime"));
-		if (found != NULL) {
-			found->line = vm->realtime.line;
-			vm->realtime = *found;
+		if ((vm != NULL) && (vm->watchdog.line != 0) && (watchdog != NULL)) {
+			watchdog->watchdog.line = vm->watchdog.line;
+			vm->watchdog = watchdog->watchdog;
 		}
 	}
 }
@@ -318,7 +357,7 @@ static bool parse_text(cfg_opt_t *opts, const char *text)
 	cfg_set_error_function(cfg, error_take);
 	ok = (cfg_parse_buf(cfg, text) == CFG_SUCCESS);
 	if (parse.conf != NULL) {
-		realtime_give(cfg);
+		sections_give(cfg);
 	}
 	cfg_free(cfg);
 	if (!ok && (parse.d->errors == 0)) {
@@ -334,12 +373,18 @@ static void scan_conf(struct diag *d, char *text)
 		.keys = key_names(d->mem, realtime_keys, NULL),
 		.begin = realtime_begin,
 	};
-	const struct scan_section *const vm_subs[] = { &realtime, NULL };
+	const struct scan_section watchdog = {
+		.name = "watchdog",
+		.keys = key_names(d->mem, watchdog_keys, NULL),
+		.begin = watchdog_begin,
+	};
+	const struct scan_section *const vm_subs[] = { &realtime, &watchdog, NULL };
 	const struct scan_section vm = {
 		.name = "vm",
 		.titled = true,
 		.keys = key_names(d->mem, vm_keys, vm_subs),
 		.later = later_vm,
+		.calls = vm_calls,
 		.sub = vm_subs,
 		.begin = vm_begin,
 	};
@@ -367,6 +412,7 @@ static void scan_conf(struct diag *d, char *text)
 bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 {
 	cfg_opt_t realtime_opts[OPTS_MAX];
+	cfg_opt_t watchdog_opts[OPTS_MAX];
 	cfg_opt_t core_opts[OPTS_MAX];
 	cfg_opt_t trace_opts[OPTS_MAX];
 	cfg_opt_t vm_opts[OPTS_MAX];
@@ -382,11 +428,13 @@ bool conf_parse(struct diag *d, char *text, size_t size, struct conf *out)
 	parse.conf = out;
 	scan_conf(d, text);
 	opts_make(realtime_keys, realtime_opts);
+	opts_make(watchdog_keys, watchdog_opts);
 	opts_make(core_keys, core_opts);
 	opts_make(trace_keys, trace_opts);
 	more = opts_make(vm_keys, vm_opts);
 	more[0] = (cfg_opt_t)CFG_SEC("realtime", realtime_opts, CFGF_NODEFAULT);
-	more[1] = (cfg_opt_t)CFG_END();
+	more[1] = (cfg_opt_t)CFG_SEC("watchdog", watchdog_opts, CFGF_NODEFAULT);
+	more[2] = (cfg_opt_t)CFG_END();
 	more = opts_make(root_keys, opts);
 	more[0] = (cfg_opt_t)CFG_SEC("vm", vm_opts, CFGF_MULTI | CFGF_TITLE);
 	more[1] = (cfg_opt_t)CFG_SEC("core", core_opts, CFGF_MULTI | CFGF_TITLE);
@@ -411,186 +459,4 @@ bool conf_parse_board(struct diag *d, char *text, size_t size, struct conf_board
 	scan_keys(d, text, &root);
 	opts_make(board_keys, opts);
 	return parse_text(opts, text);
-}
-
-/* Digits with an optional 0x, from *text on; *text is left behind them. */
-static bool number_take(const char **text, uint64_t *out)
-{
-	const char *at = *text;
-	unsigned base = 10;
-	uint64_t n = 0;
-
-	if ((at[0] == '0') && ((at[1] == 'x') || (at[1] == 'X'))) {
-		base = 16;
-		at += 2;
-	}
-	*text = at;
-	for (; isxdigit((unsigned char)*at); at++) {
-		unsigned digit = isdigit((unsigned char)*at)
-					 ? (unsigned)(*at - '0')
-					 : (unsigned)(tolower((unsigned char)*at) - 'a') + 10;
-
-		if (digit >= base) {
-			break;
-		}
-		if (n > (UINT64_MAX - digit) / base) {
-			return false;
-		}
-		n = n * base + digit;
-	}
-	if (at == *text) {
-		return false;
-	}
-	*text = at;
-	*out = n;
-	return true;
-}
-
-/* The factor of a suffix K, M or G; *text is left behind it. */
-static uint64_t suffix_take(const char **text, uint64_t unit)
-{
-	static const char suffix[] = "kmg";
-	const char *at = strchr(suffix, tolower((unsigned char)**text));
-	uint64_t factor = 1;
-
-	if ((at == NULL) || (*at == '\0')) {
-		return 1;
-	}
-	*text += 1;
-	for (const char *s = suffix; s <= at; s++) {
-		factor *= unit;
-	}
-	return factor;
-}
-
-bool conf_number(const char *text, uint64_t *out)
-{
-	return number_take(&text, out) && (*text == '\0');
-}
-
-bool conf_size(const char *text, uint64_t *out)
-{
-	uint64_t factor;
-
-	if (!number_take(&text, out)) {
-		return false;
-	}
-	factor = suffix_take(&text, 1024);
-	if ((*text != '\0') || (*out > UINT64_MAX / factor)) {
-		return false;
-	}
-	*out *= factor;
-	return true;
-}
-
-bool conf_rate(const char *text, uint64_t *out)
-{
-	uint64_t factor;
-
-	if (!number_take(&text, out)) {
-		return false;
-	}
-	factor = suffix_take(&text, 1000);
-	if ((strcmp(text, "") != 0) && (strcmp(text, "Hz") != 0)) {
-		return false;
-	}
-	if (*out > UINT64_MAX / factor) {
-		return false;
-	}
-	*out *= factor;
-	return true;
-}
-
-/* A decimal number with an optional fraction, as mantissa / scale; *text is left behind it. */
-static bool decimal_take(const char **text, uint64_t *mantissa, uint64_t *scale)
-{
-	const char *at = *text;
-	bool point = false;
-
-	*mantissa = 0;
-	*scale = 1;
-	for (; isdigit((unsigned char)*at) || ((*at == '.') && !point); at++) {
-		if (*at == '.') {
-			point = true;
-			continue;
-		}
-		if ((*mantissa > UINT64_MAX / 100) || (*scale > UINT32_MAX)) {
-			return false;
-		}
-		*mantissa = *mantissa * 10 + (uint64_t)(*at - '0');
-		*scale *= point ? 10 : 1;
-	}
-	if (!isdigit((unsigned char)**text) || (at[-1] == '.')) {
-		return false;
-	}
-	*text = at;
-	return true;
-}
-
-/* mantissa / scale of a unit; false when that is no whole number, or too large. */
-static bool decimal_of(uint64_t mantissa, uint64_t scale, uint64_t unit, uint64_t *out)
-{
-	unsigned __int128 n = (unsigned __int128)mantissa * unit;
-
-	*out = (uint64_t)(n / scale);
-	return ((n % scale) == 0) && (n / scale <= UINT64_MAX);
-}
-
-bool conf_time(const char *text, uint64_t *out)
-{
-	static const struct {
-		const char *name;
-		uint64_t ns;
-	} unit[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 } };
-	uint64_t mantissa;
-	uint64_t scale;
-
-	if (!decimal_take(&text, &mantissa, &scale)) {
-		return false;
-	}
-	for (unsigned i = 0; i < sizeof(unit) / sizeof(unit[0]); i++) {
-		if (strcmp(text, unit[i].name) == 0) {
-			return decimal_of(mantissa, scale, unit[i].ns, out);
-		}
-	}
-	return false;
-}
-
-bool conf_share(const char *text, uint32_t *out)
-{
-	uint64_t mantissa;
-	uint64_t scale;
-	uint64_t ppm;
-
-	if (!decimal_take(&text, &mantissa, &scale) || (strcmp(text, "%") != 0) ||
-	    !decimal_of(mantissa, scale, 10000, &ppm) || (ppm > 1000000)) {
-		return false;
-	}
-	*out = (uint32_t)ppm;
-	return true;
-}
-
-bool conf_clock(struct mem *mem, const char *text, const char **node, const char **which,
-		uint64_t *rate)
-{
-	const char *eq = strrchr(text, '=');
-	const char *value;
-	size_t len;
-
-	if (eq == NULL) {
-		return false;
-	}
-	value = eq + 1 + strspn(eq + 1, " \t");
-	if (!conf_rate(mem_strndup(mem, value, strcspn(value, " \t")), rate) || (*rate == 0) ||
-	    (*rate > UINT32_MAX)) {
-		return false;
-	}
-	text += strspn(text, " \t");
-	len = strcspn(text, " \t=");
-	*node = mem_strndup(mem, text, len);
-	text += len + strspn(text + len, " \t");
-	len = strcspn(text, " \t=");
-	*which = mem_strndup(mem, text, len);
-	text += len + strspn(text + len, " \t");
-	return (text == eq) && ((*node)[0] != '\0');
 }

@@ -32,14 +32,21 @@ struct conf_realtime {
 	int line; /* 0: there is no such section */
 };
 
+struct conf_watchdog {
+	struct conf_text timeout, armed, device;
+	int line; /* 0: there is no such section */
+};
+
 struct conf_vm {
 	struct conf_text name;
 	struct conf_text level, memory, memory_at, image, ramdisk, cmdline, dtb;
 	struct conf_text dma, console, on_fault, sgi;
 	struct conf_text gicd_at, gicc_at, gicr_at, console_at;
-	struct conf_text weight;
-	struct conf_list cpus, devices, clocks;
+	struct conf_text trace_at, watchdog_at;
+	struct conf_text weight, restart, backoff, backoff_max;
+	struct conf_list cpus, devices, clocks, control;
 	struct conf_realtime realtime;
+	struct conf_watchdog watchdog;
 };
 
 /* The trace's rings. */

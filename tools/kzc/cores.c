@@ -245,6 +245,12 @@ static bool vm_has_core(const struct vm *vm, unsigned core)
 	return memchr(vm->cfg.cpu, (int)core, vm->cfg.vcpu_count) != NULL;
 }
 
+/* ", in line 7,": where its cores are; nothing of one that runs. */
+static const char *line_text(struct sys *s, const struct vm *vm)
+{
+	return vm->running ? "" : mem_printf(&s->mem, ", in line %d,", vm->conf->cpus.line);
+}
+
 /* A core of a hard real-time VM is that VM's alone. */
 static void hard_check(struct sys *s)
 {
@@ -260,10 +266,10 @@ static void hard_check(struct sys *s)
 			for (unsigned i = 0; i < vm->cfg.vcpu_count; i++) {
 				if (vm_has_core(first, vm->cfg.cpu[i])) {
 					diag_error(&s->diag, vm->conf->cpus.line,
-						   "core %u is given to vm '%s' and, in line %d, "
-						   "to vm '%s': a hard real-time VM owns its cores",
+						   "core %u is given to vm '%s' and%s to vm '%s': "
+						   "a hard real-time VM owns its cores",
 						   vm->cfg.cpu[i], vm->conf->name.s,
-						   first->conf->cpus.line, first->conf->name.s);
+						   line_text(s, first), first->conf->name.s);
 				}
 			}
 		}
@@ -319,4 +325,16 @@ void cores_read(struct sys *s)
 	for (unsigned i = 0; i < s->board.m.cpu_count; i++) {
 		s->board.m.reserve_ppm[i] = (uint32_t)core_kept(&core[i], reserve);
 	}
+}
+
+void cores_join(struct sys *s)
+{
+	struct core core[KZ_CPUS_MAX] = { { .hard = false } };
+
+	for (unsigned i = 0; i < s->board.m.cpu_count; i++) {
+		core[i].given = true;
+		core[i].reserve = s->board.m.reserve_ppm[i];
+	}
+	cores_place(s, core, 0);
+	hard_check(s);
 }

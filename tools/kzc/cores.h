@@ -16,6 +16,9 @@ struct core_vcpu {
 /* cores_read - place what has no cores of its own, check the rest, set the cores' reserves. */
 void cores_read(struct sys *s);
 
+/* cores_join - the same for a VM that comes while others run, with the reserves that they have. */
+void cores_join(struct sys *s);
+
 /* core_vcpus - who is on a core, in the order of the VMs; returns how many. */
 unsigned core_vcpus(const struct sys *s, unsigned core, struct core_vcpu list[KZ_VMS_MAX]);
 

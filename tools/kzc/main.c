@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "admit.h"
+#include "blob.h"
+#include "live.h"
 #include "map.h"
 #include "whatis.h"
 
@@ -66,6 +68,7 @@ static int run_check(struct sys *s, const struct args *args)
 {
 	if (load(s, args->word[0])) {
 		admit_print(s, stdout);
+		map_rights(s, stdout);
 	}
 	return report(s);
 }
@@ -226,6 +229,78 @@ static int run_qemu(struct sys *s, const struct args *args)
 	return report(s);
 }
 
+/* The blob of an image that kzc made, as a system that runs; false and an error: there is none. */
+static bool live_read(struct sys *s, const char *path, struct live *now)
+{
+	struct blob_where where;
+	struct bytes image;
+
+	if (!mem_file(&s->mem, path, &image)) {
+		diag_error(&s->diag, 0, "%s: %s", path, strerror(errno));
+		return false;
+	}
+	for (size_t at = KZ_PAGE_SIZE; at < image.size; at += KZ_PAGE_SIZE) {
+		const struct kz_cfg *cfg = (const struct kz_cfg *)(const void *)(image.data + at);
+
+		if (blob_check(cfg, image.size - at, &where) == BLOB_OK) {
+			now->cfg = cfg;
+			for (unsigned v = 0; v < cfg->vm_count; v++) {
+				now->vm[v] = blob_vm(cfg, v);
+			}
+			return true;
+		}
+	}
+	diag_error(&s->diag, 0, "%s is not an image of this version", path);
+	return false;
+}
+
+/* What a VM that is created at run time would be. */
+static void live_print(struct sys *s, const struct live_vm *vm)
+{
+	static const char *const types[] = { "memory", "device", "trace", "store" };
+	const struct kz_cfg_vm *c = &vm->cfg;
+
+	printf("vm %s: cores", c->name);
+	for (unsigned i = 0; i < c->vcpu_count; i++) {
+		printf(" %u", c->cpu[i]);
+	}
+	printf("; %s to copy, %u translation tables\n", map_size(&s->mem, vm->store.size),
+	       c->store_tables);
+	for (unsigned i = 0; i < c->region_count; i++) {
+		printf("  0x%010llx  0x%010llx  %8s  %s\n", (unsigned long long)c->region[i].pa,
+		       (unsigned long long)(c->region[i].pa + c->region[i].size - 1),
+		       map_size(&s->mem, c->region[i].size), types[c->region[i].type]);
+	}
+}
+
+/* For REGISTER and FILL: the struct, then the store. */
+static bool live_write(struct sys *s, const char *path, const struct live_vm *vm)
+{
+	size_t size = sizeof(vm->cfg) + vm->store.size;
+	uint8_t *all = mem_zalloc(&s->mem, size);
+
+	memcpy(all, &vm->cfg, sizeof(vm->cfg));
+	memcpy(all + sizeof(vm->cfg), vm->store.data, vm->store.size);
+	return file_write(s, path, all, size);
+}
+
+static int run_live(struct sys *s, const struct args *args)
+{
+	struct live now = { .cfg = NULL };
+	struct live_vm vm;
+	bool ok = live_read(s, args->word[0], &now) && live_load(s, args->word[1], &now, &vm);
+	int code = report(s);
+
+	if (!ok || (code != EXIT_SUCCESS)) {
+		return EXIT_WRONG;
+	}
+	live_print(s, &vm);
+	if ((args->output != NULL) && !live_write(s, args->output, &vm)) {
+		return EXIT_WRONG;
+	}
+	return EXIT_SUCCESS;
+}
+
 static const struct command commands[] = {
 	{ "check", "FILE", "say what is wrong with a configuration", 1, false, run_check },
 	{ "build", "FILE -o IMAGE", "make a bootable image (a Linux arm64 Image)", 1, true,
@@ -233,6 +308,8 @@ static const struct command commands[] = {
 	{ "dts", "FILE VM", "print the device tree that a VM gets", 2, false, run_dts },
 	{ "map", "FILE [-o MAP.svg]", "say who owns what, as text and as a picture", 1, true,
 	  run_map },
+	{ "live", "IMAGE FILE [-o VM]", "check a VM to be created beside those of an image", 2,
+	  true, run_live },
 	{ "whatis", "BOARD|FILE ADDRESS", "say what is at a physical address", 2, false,
 	  run_whatis },
 	{ "qemu", "BOARD", "print the arguments of qemu-system-aarch64 for it", 1, false,

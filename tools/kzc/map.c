@@ -142,6 +142,16 @@ bool map_whatis(const struct sys *s, uint64_t address, FILE *out)
 	}
 	fprintf(out, "  memory      0x%llx to 0x%llx\n", (unsigned long long)m->base,
 		(unsigned long long)(m->base + m->size - 1));
+	for (unsigned v = 0; (m->owner == MAP_TRACE) && (v < s->vm_count); v++) {
+		const struct vm *vm = &s->vm[v];
+
+		if (vm->trace != 0) {
+			fprintf(out, "  seen by     vm %s, at guest address 0x%llx\n",
+				vm->conf->name.s,
+				(unsigned long long)(vm->cfg.region[vm->trace].ipa +
+						     (address - m->base)));
+		}
+	}
 	return true;
 }
 
@@ -269,6 +279,30 @@ static void text_memory(struct sys *s, FILE *out)
 	}
 }
 
+/* What is left for VMs that are created at run time, if somebody may create any. */
+static void text_free(struct sys *s, FILE *out)
+{
+	struct map_span span[MAP_SPANS_MAX];
+	unsigned n = map_memory(s, span);
+	uint64_t sum = 0;
+	uint64_t most = 0;
+	bool may = false;
+
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		may = may || (s->vm[v].cfg.rights[KZ_RIGHT_CREATE] == 0xff);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (span[i].owner == MAP_FREE) {
+			sum += span[i].size;
+			most = (span[i].size > most) ? span[i].size : most;
+		}
+	}
+	if (may) {
+		fprintf(out, "  for VMs at run time: %s, the largest piece %s\n",
+			map_size(&s->mem, sum), map_size(&s->mem, most));
+	}
+}
+
 static void text_range(FILE *out, uint64_t base, uint64_t size, const char *what)
 {
 	fprintf(out, "    0x%010llx  0x%010llx  %s\n", (unsigned long long)base,
@@ -285,6 +319,28 @@ static void text_device(struct sys *s, const struct device *dev, FILE *out)
 	}
 }
 
+/* What it may do to others, and what is done when it fails. */
+static void text_care(struct sys *s, const struct vm *vm, FILE *out)
+{
+	const struct kz_cfg_vm *c = &vm->cfg;
+
+	if (control_is_any(vm)) {
+		fprintf(out, "  control: %s\n", control_text(s, vm));
+	}
+	if (c->watchdog_ns != 0) {
+		fprintf(out, "  watchdog: %s from each start on\n",
+			time_text(&s->mem, c->watchdog_ns));
+	}
+	if (c->restart != KZ_RESTART_NEVER) {
+		fprintf(out, "  restart = %s, %s\n", restart_name(vm),
+			(c->backoff_ms == 0)
+				? "at once"
+				: mem_printf(&s->mem, "after %s, later after %s at most",
+					     time_text(&s->mem, c->backoff_ms * 1000000ull),
+					     time_text(&s->mem, c->backoff_max_ms * 1000000ull)));
+	}
+}
+
 static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
 {
 	bool v3 = (s->board.m.gic_version == 3);
@@ -292,6 +348,7 @@ static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
 	fprintf(out, "\nvm %s, %s: %s of %s, on_fault = %s%s\n", vm->conf->name.s, level_name(vm),
 		map_kind(vm), map_size(&s->mem, map_image_size(vm)), fault_name(vm),
 		((vm->cfg.flags & KZ_VM_SGI_DIRECT) != 0) ? ", sgi = direct" : "");
+	text_care(s, vm, out);
 	fprintf(out, "  guest addresses; entry 0x%llx, device tree 0x%llx\n",
 		(unsigned long long)vm->cfg.entry, (unsigned long long)vm->cfg.arg);
 	text_range(out, vm->base, vm->size, "memory");
@@ -308,8 +365,26 @@ static void text_vm(struct sys *s, const struct vm *vm, FILE *out)
 	if (vm->cfg.stolen_ipa != 0) {
 		text_range(out, vm->cfg.stolen_ipa, KZ_STOLEN_SIZE, "stolen time");
 	}
+	if (vm->cfg.wdt_ipa != 0) {
+		text_range(out, vm->cfg.wdt_ipa, KZ_WDT_SIZE,
+			   mem_printf(&s->mem, "watchdog, INTID %u", vm->cfg.wdt_intid));
+	}
+	if (vm->trace != 0) {
+		text_range(out, vm->cfg.region[vm->trace].ipa, vm->cfg.region[vm->trace].size,
+			   "trace");
+	}
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		text_device(s, &vm->device[i], out);
+	}
+}
+
+void map_rights(struct sys *s, FILE *out)
+{
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		if (control_is_any(&s->vm[v])) {
+			fprintf(out, "vm %s has control: %s\n", s->vm[v].conf->name.s,
+				control_text(s, &s->vm[v]));
+		}
 	}
 }
 
@@ -320,6 +395,7 @@ void map_text(struct sys *s, FILE *out)
 		(unsigned long long)s->board.image_pa);
 	text_cores(s, out);
 	text_memory(s, out);
+	text_free(s, out);
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		text_vm(s, &s->vm[v], out);
 	}

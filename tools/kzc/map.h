@@ -51,6 +51,9 @@ uint64_t map_image_size(const struct vm *vm);
 /* map_irqs - a device's interrupts: "INTID 68 69 70", or "no interrupt". */
 const char *map_irqs(struct mem *mem, const struct device *dev);
 
+/* map_rights - who may do what to others, a line each; nothing when nobody may. */
+void map_rights(struct sys *s, FILE *out);
+
 /* map_text, map_svg - write it. The system was loaded without an error. */
 void map_text(struct sys *s, FILE *out);
 void map_svg(struct sys *s, FILE *out);

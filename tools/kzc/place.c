@@ -5,10 +5,7 @@
 #include "cores.h"
 #include "tree.h"
 
-#define SPI_MIN       32u
-#define CONSOLE_INTID 33u
-#define LINES_MIN     64u
-#define TREE_SLACK    64u /* node names grow with addresses */
+#define TREE_SLACK 64u /* node names grow with addresses */
 
 struct part {
 	const char *what;
@@ -190,106 +187,6 @@ static void tree_add(struct sys *s, struct vm *vm)
 	p->run_size = p->slot;
 }
 
-/* ---- Interrupts ---- */
-
-static bool irq_is_own(const struct vm *vm, uint32_t intid)
-{
-	for (unsigned i = 0; i < vm->cfg.irq_count; i++) {
-		if (vm->cfg.irq[i].intid == intid) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* An SPI that no device of the board has: above those first, then between them. */
-static uint32_t spi_free(struct sys *s, const uint8_t *taken)
-{
-	const struct kz_cfg_machine *m = &s->board.m;
-	uint32_t end = (m->gic_lines < KZ_INTID_MAX) ? m->gic_lines : KZ_INTID_MAX;
-	uint32_t top = end;
-
-	while ((top > SPI_MIN) && (taken[top - 1] == 0)) {
-		top--;
-	}
-	for (uint32_t i = 0; i < end - SPI_MIN; i++) {
-		uint32_t intid = (top + i < end) ? top + i : top - 1 - (i - (end - top));
-
-		if (taken[intid] == 0) {
-			return intid;
-		}
-	}
-	return 0;
-}
-
-/*
- * The consoles' interrupts. A hard real-time VM takes its interrupts from the machine's
- * distributor, so its console needs an SPI there that nothing else drives.
- */
-static void consoles_place(struct sys *s)
-{
-	uint8_t taken[KZ_INTID_MAX + 4];
-
-	memcpy(taken, s->board.spi_used, sizeof(taken));
-	taken[s->board.m.uart_intid] = 1;
-	for (unsigned v = 0; v < s->vm_count; v++) {
-		struct vm *vm = &s->vm[v];
-		uint32_t intid = CONSOLE_INTID;
-
-		if (vm->cfg.console != KZ_CONSOLE_PL011) {
-			continue;
-		}
-		if (vm->cfg.level == KZ_HRT) {
-			intid = spi_free(s, taken);
-			taken[intid] = 1;
-			if (intid == 0) {
-				diag_error(&s->diag, vm->conf->name.line,
-					   "there is no free interrupt "
-					   "for the console of vm '%s': console = ring needs none",
-					   vm->conf->name.s);
-			}
-		}
-		while ((vm->cfg.level != KZ_HRT) && irq_is_own(vm, intid)) {
-			intid++;
-		}
-		vm->cfg.console_intid = intid;
-	}
-}
-
-/* A PMU whose interrupts are SPIs: that of a core goes with the core, to a VM that owns it. */
-static void pmu_place(struct sys *s, struct vm *vm)
-{
-	for (unsigned i = 0; (vm->cfg.level == KZ_HRT) && (i < vm->cfg.vcpu_count); i++) {
-		uint32_t intid = s->board.pmu_intid[vm->cfg.cpu[i]];
-
-		if ((intid == 0) || irq_is_own(vm, intid)) {
-			continue;
-		}
-		if (vm->cfg.irq_count == KZ_IRQS_MAX) {
-			diag_error(&s->diag, vm->conf->devices.line,
-				   "vm '%s' has more than %u "
-				   "interrupts, with its PMU's",
-				   vm->conf->name.s, KZ_IRQS_MAX);
-			return;
-		}
-		vm->cfg.irq[vm->cfg.irq_count].intid = intid;
-		vm->cfg.irq_count++;
-	}
-}
-
-static void lines_place(struct vm *vm)
-{
-	uint32_t top = vm->cfg.console_intid;
-
-	for (unsigned i = 0; i < vm->cfg.irq_count; i++) {
-		top = (vm->cfg.irq[i].intid > top) ? vm->cfg.irq[i].intid : top;
-	}
-	vm->cfg.irq_lines = (top / 32 + 1) * 32;
-	if (vm->cfg.irq_lines < LINES_MIN) {
-		vm->cfg.irq_lines = LINES_MIN;
-	}
-}
-
 /* ---- The VM's addresses ---- */
 
 static unsigned parts_list(struct sys *s, const struct vm *vm, struct part *part)
@@ -310,6 +207,17 @@ static unsigned parts_list(struct sys *s, const struct vm *vm, struct part *part
 		part[n++] = (struct part){ "console", "console_at", vm->cfg.console_ipa,
 					   KZ_CONSOLE_SIZE, c->console_at.line };
 	}
+	if (vm->cfg.wdt_ipa != 0) {
+		part[n++] = (struct part){ "watchdog", "watchdog_at", vm->cfg.wdt_ipa, KZ_WDT_SIZE,
+					   (c->watchdog_at.line != 0) ? c->watchdog_at.line
+								      : c->watchdog.line };
+	}
+	if (vm->trace != 0) {
+		part[n++] = (struct part){ "trace", "trace_at", vm->cfg.region[vm->trace].ipa,
+					   vm->cfg.region[vm->trace].size,
+					   (c->trace_at.line != 0) ? c->trace_at.line
+								   : c->control.line };
+	}
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		const struct device *dev = &vm->device[i];
 
@@ -323,7 +231,7 @@ static unsigned parts_list(struct sys *s, const struct vm *vm, struct part *part
 
 static void parts_check(struct sys *s, const struct vm *vm)
 {
-	struct part part[4 + DEVICES_MAX * DEVICE_REGS_MAX];
+	struct part part[6 + DEVICES_MAX * DEVICE_REGS_MAX];
 	unsigned n = parts_list(s, vm, part);
 
 	for (unsigned i = 0; i < n; i++) {
@@ -406,10 +314,13 @@ static unsigned tables_count(const struct vm *vm)
 	return count + n1 + n2;
 }
 
-static void blob_fill(struct vm *vm)
+static void blob_fill(const struct sys *s, struct vm *vm)
 {
 	struct kz_cfg_region *ram = &vm->cfg.region[0];
 
+	if (vm->trace != 0) {
+		vm->cfg.region[vm->trace].pa = s->board.m.trace_pa;
+	}
 	ram->ipa = vm->base;
 	ram->pa = vm->pa;
 	ram->size = vm->size;
@@ -447,12 +358,14 @@ static uint32_t console_cpu(struct sys *s)
 	return 0;
 }
 
-/* The trees again, now that all addresses are known. */
-static void trees_make(struct sys *s)
+void place_trees(struct sys *s)
 {
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		struct vm *vm = &s->vm[v];
 
+		if (vm->running) {
+			continue;
+		}
 		if (vm->physical) {
 			vm->base = vm->pa;
 			place_vm(s, vm);
@@ -481,16 +394,15 @@ static void trees_make(struct sys *s)
 	}
 }
 
-void place_all(struct sys *s)
+bool place_guests(struct sys *s)
 {
-	unsigned tables = 0;
-
-	consoles_place(s);
+	intids_place(s);
 	for (unsigned v = 0; v < s->vm_count; v++) {
 		struct vm *vm = &s->vm[v];
 
-		pmu_place(s, vm);
-		lines_place(vm);
+		if (vm->running) {
+			continue;
+		}
 		/* A tree of the user's own does not say that the page is taken. */
 		vm->has_stolen = vm_is_delayed(s, vm) && (vm->conf->dtb.s == NULL);
 		if ((vm->cfg.vcpu_count != 0) && (vm->size != 0)) {
@@ -501,16 +413,23 @@ void place_all(struct sys *s)
 			parts_check(s, vm);
 		}
 	}
-	if (s->diag.errors > 0) {
+	return s->diag.errors == 0;
+}
+
+void place_all(struct sys *s)
+{
+	unsigned tables = 0;
+
+	if (!place_guests(s)) {
 		return;
 	}
 	image_layout(s);
 	if (!ram_place(s)) {
 		return;
 	}
-	trees_make(s);
+	place_trees(s);
 	for (unsigned v = 0; v < s->vm_count; v++) {
-		blob_fill(&s->vm[v]);
+		blob_fill(s, &s->vm[v]);
 		tables += tables_count(&s->vm[v]);
 	}
 	s->board.m.console_cpu = console_cpu(s);

@@ -84,6 +84,45 @@ static void blank_comments(char *text)
 	}
 }
 
+/* WORD(NAME), open at its parenthesis, becomes one word and blanks; anything else stays. */
+static void call_join(const char *text, char *open)
+{
+	char *to = open;
+	const char *name = open + 1 + strspn(open + 1, " \t");
+	size_t len = strcspn(name, WORD_ENDS);
+	const char *close = name + len + strspn(name + len, " \t");
+
+	while ((to > text) && ((to[-1] == ' ') || (to[-1] == '\t'))) {
+		to--;
+	}
+	if ((to == text) || (strchr(WORD_ENDS, to[-1]) != NULL) || (*close != ')')) {
+		return;
+	}
+	*to++ = SCAN_CALL;
+	memmove(to, name, len);
+	blank(to + len, close + 1);
+}
+
+/* The same for all of the value of the key that at is behind: a list, or what is in its line. */
+static void calls_join(char *at)
+{
+	char *text = at;
+	bool list;
+
+	at += strspn(at, " \t\r\n\f\v+=");
+	list = (*at == '{');
+	for (; (*at != '\0') && (*at != '}') && (list || (*at != '\n')); at++) {
+		if ((*at == '"') || (*at == '\'')) {
+			at = string_end(at);
+			if (*at == '\0') {
+				return;
+			}
+		} else if (*at == '(') {
+			call_join(text, at);
+		}
+	}
+}
+
 static void scan_space(struct scan *s)
 {
 	for (; isspace((unsigned char)*s->at); s->at++) {
@@ -314,6 +353,9 @@ static bool scan_section(struct scan *s, const struct scan_section *sec)
 		}
 		from = s->start;
 		sub = sub_find(sec, s->word);
+		if ((sec->calls != NULL) && list_has(sec->calls, s->word)) {
+			calls_join(s->at);
+		}
 		if (sub != NULL) {
 			if (!scan_sub(s, sub, &titles)) {
 				return false;

@@ -11,10 +11,14 @@ struct scan_section {
 	bool titled;                          /* vm NAME { ... } */
 	const char *const *keys;              /* ended by NULL */
 	const char *const (*later)[2];        /* key, and what to say: not in this version */
+	const char *const *calls;             /* keys whose values may be WORD(NAME), or NULL */
 	const struct scan_section *const *sub; /* the sections that may be inside, or NULL */
 	/* What to call for each one; one without a title has that of the section around it. */
 	void (*begin)(const char *title, int line);
 };
+
+/* What WORD(NAME) is turned into, so that libConfuse takes it for one word: WORD, this, NAME. */
+#define SCAN_CALL '\1'
 
 /*
  * scan_keys - report each key that is unknown, given twice or of a later version, and each

@@ -47,9 +47,13 @@ static void system_read(struct sys *s)
 		guest_read(s, &s->vm[v]);
 	}
 	cores_read(s);
+	health_check(s);
 	trace_read(s);
 	admit_all(s);
 	device_read_all(s);
+	for (unsigned v = 0; v < s->vm_count; v++) {
+		control_read(s, &s->vm[v]);
+	}
 	vm_check_all(s);
 	place_all(s);
 }

@@ -53,6 +53,10 @@ struct vm {
 	unsigned any;        /* vCPUs that have no core yet: kzc places them (cores.c) */
 	bool physical;       /* guest addresses of RAM are physical ones */
 	bool has_stolen;     /* a page of its memory tells it what time it did not get */
+	bool running;        /* it is there already (live.c): cfg, and its name in conf, is all */
+	bool has_trace;      /* it sees the trace: cfg.region[trace] */
+	unsigned trace;
+	uint64_t timeout_ns; /* of its watchdog, armed or not; 0: not given */
 	bool unconfined;     /* the user accepts DMA without an SMMU */
 	uint64_t base, size; /* RAM, guest address */
 	uint64_t pa;
@@ -86,6 +90,7 @@ struct sys {
 	struct conf conf;
 	struct board board;
 	struct vm vm[KZ_VMS_MAX];
+	bool live; /* the last VM comes beside others that run */
 	unsigned vm_count;
 	struct bytes hv; /* the flat hypervisor */
 	uint64_t image_size;
@@ -110,11 +115,32 @@ const struct bytes *sys_file(struct sys *s, const char *what, struct conf_text p
 uint8_t word_read(struct sys *s, const char *key, struct conf_text text, const char *const *words,
 		  uint8_t dflt);
 
+/* address_read - a page's address; dflt when the key is not given or wrong (vm.c). */
+uint64_t address_read(struct sys *s, const char *key, struct conf_text text, uint64_t dflt);
+
 /* level_name - "hrt", "srt" or "nrt" (vm.c). */
 const char *level_name(const struct vm *vm);
 
 /* fault_name - its on_fault: "inject", "stop" or "restart" (vm.c). */
 const char *fault_name(const struct vm *vm);
+
+/* restart_name - "never", "on-failure" or "always" (health.c). */
+const char *restart_name(const struct vm *vm);
+
+/* health_read - its watchdog, and what follows a failure (health.c). */
+void health_read(struct sys *s, struct vm *vm);
+
+/* health_check - once all have their cores: is there one that looks at watchdogs? (health.c) */
+void health_check(struct sys *s);
+
+/* control_read - its rights over others, and its view of the trace; after devices (control.c). */
+void control_read(struct sys *s, struct vm *vm);
+
+/* control_is_any - has it a right over any VM? (control.c) */
+bool control_is_any(const struct vm *vm);
+
+/* control_text - its rights as in the configuration: "list, restart(servo)" (control.c). */
+const char *control_text(struct sys *s, const struct vm *vm);
 
 /* realtime_read - a VM's server, tasks and weight (realtime.c). */
 void realtime_read(struct sys *s, struct vm *vm);
@@ -136,6 +162,15 @@ void device_read_all(struct sys *s);
 
 /* place_vm - where the pieces lie in the VM's memory; again when vm->base changes (place.c). */
 void place_vm(struct sys *s, struct vm *vm);
+
+/* intids_place - interrupts of consoles and watchdogs; how many each VM has (intid.c). */
+void intids_place(struct sys *s);
+
+/* place_guests - what does not depend on physical memory; false: there are errors (place.c). */
+bool place_guests(struct sys *s);
+
+/* place_trees - the trees again, now that all addresses are known (place.c). */
+void place_trees(struct sys *s);
 
 /* place_all - interrupts, guest trees, physical memory, the blob's fields (place.c). */
 void place_all(struct sys *s);

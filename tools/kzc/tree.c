@@ -10,6 +10,7 @@
 #define PPI_HYPERVISOR 10u
 #define EDGE_RISING    1u
 #define LEVEL_HIGH     4u
+#define NS             1000000000ull
 #define ROOM           0x10000u /* for all that is not copied from the board */
 
 void tree_begin(struct tree *t, const char *name)
@@ -210,14 +211,17 @@ static void put_reserved(struct sys *s, const struct vm *vm, struct tree *t)
 	tree_end(t);
 }
 
-/* What the hypervisor offers: its interrupt for events (SRT), the console ring. */
+/*
+ * What the hypervisor offers: its interrupt for events where it may run (SRT, NRT), the control of
+ * other VMs, the trace, the console ring.
+ */
 static void put_hypervisor(struct sys *s, const struct vm *vm, struct tree *t)
 {
 	static const char *const words[] = { "kizami,hypervisor-1", "kizami,hypervisor", NULL };
-	bool soft = (vm->cfg.level == KZ_SRT);
+	bool soft = (vm->cfg.level != KZ_HRT);
 	bool ring = (vm->cfg.console == KZ_CONSOLE_RING);
 
-	if (!soft && !ring) {
+	if (!soft && !ring && !control_is_any(vm)) {
 		return;
 	}
 	tree_begin(t, "hypervisor");
@@ -227,6 +231,13 @@ static void put_hypervisor(struct sys *s, const struct vm *vm, struct tree *t)
 
 		tree_cell(t, "interrupt-parent", t->phandle_gic);
 		tree_cells(t, "interrupts", cell, 3);
+	}
+	if (control_is_any(vm)) {
+		tree_flag(t, "kizami,control");
+	}
+	if (vm->trace != 0) {
+		tree_reg(t, vm->cfg.region[vm->trace].ipa, vm->cfg.region[vm->trace].size);
+		tree_text(t, "reg-names", "trace");
 	}
 	if (ring) {
 		tree_cell(t, "#address-cells", 2);
@@ -392,6 +403,27 @@ static void put_console(struct sys *s, const struct vm *vm, struct tree *t)
 	tree_end(t);
 }
 
+/* As the binding arm,sbsa-gwdt has it: the control frame comes first, timeouts are in seconds. */
+static void put_watchdog(struct sys *s, const struct vm *vm, struct tree *t)
+{
+	const uint32_t irq[3] = { 0, vm->cfg.wdt_intid - 32, LEVEL_HIGH };
+	uint32_t cell[8];
+
+	if (vm->cfg.wdt_ipa == 0) {
+		return;
+	}
+	reg_put(cell, vm->cfg.wdt_ipa, KZ_PAGE_SIZE);
+	reg_put(cell + 4, vm->cfg.wdt_ipa + KZ_PAGE_SIZE, KZ_PAGE_SIZE);
+	tree_begin_at(s, t, "watchdog", vm->cfg.wdt_ipa);
+	tree_text(t, "compatible", "arm,sbsa-gwdt");
+	tree_cells(t, "reg", cell, 8);
+	tree_cells(t, "interrupts", irq, 3);
+	if (vm->timeout_ns != 0) {
+		tree_cell(t, "timeout-sec", (uint32_t)((vm->timeout_ns + NS - 1) / NS));
+	}
+	tree_end(t);
+}
+
 static void put_root(struct sys *s, const struct vm *vm, struct tree *t)
 {
 	static const char *const words[] = { "kizami,vm", "linux,dummy-virt", NULL };
@@ -412,6 +444,7 @@ static void put_root(struct sys *s, const struct vm *vm, struct tree *t)
 	put_timer(s, vm, t);
 	put_pmu(s, vm, t);
 	put_console(s, vm, t);
+	put_watchdog(s, vm, t);
 	pass_devices(s, vm, t);
 	put_clocks(s, t);
 	tree_end(t);

@@ -41,8 +41,7 @@ uint8_t word_read(struct sys *s, const char *key, struct conf_text text, const c
 	return dflt;
 }
 
-/* A page's address below the guest's limit; dflt when the key is not given or wrong. */
-static uint64_t address_read(struct sys *s, const char *key, struct conf_text text, uint64_t dflt)
+uint64_t address_read(struct sys *s, const char *key, struct conf_text text, uint64_t dflt)
 {
 	uint64_t value;
 
@@ -241,6 +240,7 @@ void vm_read(struct sys *s, struct vm *vm)
 	vm->cfg.on_fault = word_read(s, "on_fault", c->on_fault, fault_words, KZ_FAULT_INJECT);
 	vm->unconfined = (word_read(s, "dma", c->dma, dma_words, 0) == 1);
 	realtime_read(s, vm);
+	health_read(s, vm);
 	cpus_read(s, vm);
 	memory_read(s, vm);
 	sgi_read(s, vm);

@@ -167,8 +167,11 @@ static void put_fields(struct stream *s, const struct kz_trace_record *rec)
 	case KZ_TRACE_START:
 	case KZ_TRACE_OFF:
 	case KZ_TRACE_VM_START:
+		put16(s, rec->arg);
+		break;
 	case KZ_TRACE_VM_STOP:
 		put16(s, rec->arg);
+		put16(s, (uint16_t)rec->value);
 		break;
 	case KZ_TRACE_RELEASE:
 	case KZ_TRACE_MISS:

@@ -25,7 +25,7 @@ static const struct {
 	[KZ_TRACE_START] = { "start", GUEST " enum start_why why;" },
 	[KZ_TRACE_OFF] = { "off", GUEST " enum off_why why;" },
 	[KZ_TRACE_VM_START] = { "vm_start", GUEST " u16 restarts;" },
-	[KZ_TRACE_VM_STOP] = { "vm_stop", GUEST " enum stop_why why;" },
+	[KZ_TRACE_VM_STOP] = { "vm_stop", GUEST " enum stop_why why; enum stop_reason reason;" },
 	[KZ_TRACE_VM_FAULT] = { "vm_fault", GUEST " enum fault_why why; hex64 ipa;" },
 	[KZ_TRACE_PANIC] = { "panic", "" },
 };
@@ -61,6 +61,9 @@ static const char types[] =
 	"enum start_why : u16 { \"cpu_on\" = 0, \"vm_start\" = 1 };\n"
 	"enum off_why : u16 { \"cpu_off\" = 0, \"vm_stop\" = 1 };\n"
 	"enum stop_why : u16 { \"stop\" = 0, \"restart\" = 1 };\n"
+	"enum stop_reason : u16 { \"none\" = 0, \"off\" = 1, \"reset\" = 2, \"fault\" = 3, "
+	"\"miss\" = 4, \"overrun\" = 5, \"watchdog\" = 6, \"stop\" = 7, \"restart\" = 8, "
+	"\"destroy\" = 9 };\n"
 	"enum fault_why : u16 { \"nothing_there\" = 0, \"forbidden\" = 1 };\n";
 
 static const char streams[] = "stream {\n"

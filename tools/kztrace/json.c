@@ -292,6 +292,10 @@ static void on_event(void *ctx, const struct replay_event *e)
 	case KZ_TRACE_INJECT:
 		fprintf(j->out, ",\"intid\":%u", e->arg);
 		break;
+	case KZ_TRACE_VM_STOP:
+		fprintf(j->out, ",\"arg\":%u,\"reason\":\"%s\"", e->arg,
+			replay_reason_name(e->value));
+		break;
 	case KZ_TRACE_VM_FAULT:
 		fprintf(j->out, ",\"ipa\":\"0x%" PRIx64 "\"", (uint64_t)e->value * 256);
 		break;

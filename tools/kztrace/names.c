@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <kizami/control.h>
 #include <kizami/hcall.h>
 
 #include "blob.h"
@@ -102,6 +103,20 @@ const char *replay_state_name(enum replay_state state)
 	return names[state];
 }
 
+const char *replay_reason_name(uint32_t reason)
+{
+	static const char *const names[] = {
+		[KZ_REASON_NONE] = "no reason",  [KZ_REASON_OFF] = "off",
+		[KZ_REASON_RESET] = "reset",	 [KZ_REASON_FAULT] = "fault",
+		[KZ_REASON_MISS] = "miss",	 [KZ_REASON_OVERRUN] = "overrun",
+		[KZ_REASON_WATCHDOG] = "watchdog", [KZ_REASON_STOP] = "stop",
+		[KZ_REASON_RESTART] = "restart", [KZ_REASON_DESTROY] = "destroy",
+	};
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == KZ_REASONS, "enum kz_reason");
+	return (reason < KZ_REASONS) ? names[reason] : "?";
+}
+
 static const struct {
 	uint16_t call;
 	const char *name;
@@ -110,6 +125,16 @@ static const struct {
 	{ KZ_TRACE_CALL(KZ_HVC_JOB_DONE), "KZ_HVC_JOB_DONE" },
 	{ KZ_TRACE_CALL(KZ_HVC_NOTIFY), "KZ_HVC_NOTIFY" },
 	{ KZ_TRACE_CALL(KZ_HVC_INFO), "KZ_HVC_INFO" },
+	{ KZ_TRACE_CALL(KZ_HVC_WATCHDOG), "KZ_HVC_WATCHDOG" },
+	{ KZ_TRACE_CALL(KZ_HVC_EVENTS), "KZ_HVC_EVENTS" },
+	{ KZ_TRACE_CALL(KZ_HVC_REGISTER), "KZ_HVC_REGISTER" },
+	{ KZ_TRACE_CALL(KZ_HVC_FILL), "KZ_HVC_FILL" },
+	{ KZ_TRACE_CALL(KZ_HVC_CONTROL), "KZ_HVC_CONTROL" },
+	{ KZ_TRACE_CALL(KZ_HVC_INSPECT), "KZ_HVC_INSPECT" },
+	{ KZ_TRACE_CALL(KZ_HVC_CONSOLE_READ), "KZ_HVC_CONSOLE_READ" },
+	{ KZ_TRACE_CALL(KZ_HVC_CONSOLE_WRITE), "KZ_HVC_CONSOLE_WRITE" },
+	{ KZ_TRACE_CALL(KZ_HVC_READ), "KZ_HVC_READ" },
+	{ KZ_TRACE_CALL(KZ_HVC_LOG), "KZ_HVC_LOG" },
 	{ KZ_TRACE_CALL(KZ_HVC_PV_TIME_FEATURES), "PV_TIME_FEATURES" },
 	{ KZ_TRACE_CALL(KZ_HVC_PV_TIME_ST), "PV_TIME_ST" },
 	/* DEN0028 */

@@ -530,9 +530,32 @@ static void finish(struct replay *r)
 	}
 }
 
-bool replay(struct trace *t, const struct replay_ops *ops, void *ctx)
+struct replay *replay_new(struct trace *t, const struct replay_ops *ops, void *ctx)
 {
 	struct replay *r = calloc(1, sizeof(*r));
+
+	if (r != NULL) {
+		r->t = t;
+		r->ops = ops;
+		r->ctx = ctx;
+		begin(r);
+	}
+	return r;
+}
+
+const char *replay_feed(struct replay *r, const struct trace_item *item)
+{
+	return on_record(r, item);
+}
+
+void replay_free(struct replay *r)
+{
+	free(r);
+}
+
+bool replay(struct trace *t, const struct replay_ops *ops, void *ctx)
+{
+	struct replay *r = replay_new(t, ops, ctx);
 	struct trace_item item;
 
 	if (r == NULL) {
@@ -540,19 +563,15 @@ bool replay(struct trace *t, const struct replay_ops *ops, void *ctx)
 		t->failed = true;
 		return false;
 	}
-	r->t = t;
-	r->ops = ops;
-	r->ctx = ctx;
 	trace_rewind(t);
-	begin(r);
 	while (trace_next(t, &item)) {
-		const char *bad = on_record(r, &item);
+		const char *bad = replay_feed(r, &item);
 
 		if (bad != NULL) {
 			trace_bad(t, &item, bad);
 		}
 	}
 	finish(r);
-	free(r);
+	replay_free(r);
 	return !t->failed;
 }

@@ -135,12 +135,33 @@ struct replay_ops {
 bool replay(struct trace *t, const struct replay_ops *ops, void *ctx)
 	__attribute__((warn_unused_result));
 
+/* ---- Records that are in no file ---- */
+
+struct replay;
+
+/*
+ * replay_new - a replay that is fed one record after the other. Of t, cfg, hz, core_count and begin
+ * are used, and stay until replay_free. NULL: there is no memory.
+ */
+struct replay *replay_new(struct trace *t, const struct replay_ops *ops, void *ctx);
+
+/*
+ * replay_feed - the next record, in the order of trace_next. Its offset is not looked at. Returns
+ * NULL, or why it makes no sense: then it was left out.
+ */
+const char *replay_feed(struct replay *r, const struct trace_item *item);
+
+/* replay_free - without the ends of what has not ended. r may be NULL. */
+void replay_free(struct replay *r);
+
 /* ---- Names ---- */
 
 /* replay_class_name - "hcall", "mmio", ... "wake", "other". */
 const char *replay_class_name(unsigned class);
 /* replay_state_name - "running", "ready", ... */
 const char *replay_state_name(enum replay_state state);
+/* replay_reason_name - of enum kz_reason: "watchdog", ... or "?". */
+const char *replay_reason_name(uint32_t reason);
 /* replay_call_name - of KZ_TRACE_CALL: "KZ_HVC_JOB_DONE", "PSCI_CPU_ON", or "0xc4000042"; a static
  * buffer. */
 const char *replay_call_name(uint16_t call);

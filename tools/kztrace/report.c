@@ -97,8 +97,14 @@ static void on_span(void *ctx, const struct replay_span *s)
 static void on_state(void *ctx, const struct replay_vspan *s)
 {
 	struct report *r = ctx;
+	unsigned vm = TRACE_VM(s->vcpu);
 
 	r->v[TRACE_SLOT(s->vcpu)].in[s->state] += s->to - s->from;
+	if ((s->state == REPLAY_V_RUNNING) && (TRACE_SLOT(s->vcpu) % KZ_VCPUS_MAX == 0) &&
+	    (r->restarting[vm] != 0)) {
+		r->ran[r->restarting[vm] - 1] = s->from - r->stopped[vm];
+		r->restarting[vm] = 0;
+	}
 }
 
 static void on_latency(void *ctx, const struct replay_latency *l)
@@ -161,6 +167,19 @@ static void list(struct replay_event *events, uint64_t *count, const struct repl
 	++*count;
 }
 
+/* From a stop that a start follows to its guest's first instruction, by on_state. */
+static void note_restart(struct report *r, const struct replay_event *e)
+{
+	unsigned vm = TRACE_VM(e->vcpu);
+
+	if (e->type == KZ_TRACE_VM_STOP) {
+		r->stopped[vm] = (e->arg == 1) ? e->time : 0;
+		r->restarting[vm] = 0;
+	} else if ((r->stopped[vm] != 0) && (r->events < REPORT_EVENTS)) {
+		r->restarting[vm] = (unsigned)r->events + 1;
+	}
+}
+
 static void on_event(void *ctx, const struct replay_event *e)
 {
 	struct report *r = ctx;
@@ -186,6 +205,9 @@ static void on_event(void *ctx, const struct replay_event *e)
 		break;
 	case KZ_TRACE_VM_START:
 	case KZ_TRACE_VM_STOP:
+		note_restart(r, e);
+		list(r->event, &r->events, e);
+		break;
 	case KZ_TRACE_VM_FAULT:
 	case KZ_TRACE_PANIC:
 		list(r->event, &r->events, e);

@@ -55,6 +55,11 @@ struct report {
 	unsigned miss_count, miss_max;
 	uint64_t misses; /* of jobs */
 	struct replay_event event[REPORT_EVENTS], gap[REPORT_EVENTS];
+	/* VM_START: ticks from the stop before it to its guest's execution; 0: not a restart, or
+	 * not seen */
+	uint64_t ran[REPORT_EVENTS];
+	uint64_t stopped[KZ_VMS_MAX];	 /* VM_STOP, to be started again */
+	unsigned restarting[KZ_VMS_MAX]; /* its VM_START in event, plus 1; 0: none that waits */
 	uint64_t events, gaps; /* all, listed or not */
 };
 

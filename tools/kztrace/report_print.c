@@ -347,11 +347,14 @@ static void print_events(const struct report *r, FILE *out)
 		fprintf(out, "  %12s  ", when(r, e->time));
 		switch (e->type) {
 		case KZ_TRACE_VM_START:
-			fprintf(out, "%s starts; restarts so far: %u\n",
+			fprintf(out, "%s starts; restarts so far: %u",
 				trace_vm_name(r->t, TRACE_VM(e->vcpu)), e->arg);
+			fprintf(out, (r->ran[i] == 0) ? "\n" : "; executes %s after the stop\n",
+				ticks(r, r->ran[i]));
 			break;
 		case KZ_TRACE_VM_STOP:
-			fprintf(out, "%s stops%s\n", trace_vm_name(r->t, TRACE_VM(e->vcpu)),
+			fprintf(out, "%s stops (%s)%s\n", trace_vm_name(r->t, TRACE_VM(e->vcpu)),
+				replay_reason_name(e->value),
 				(e->arg == 0) ? "" : ", to be started again");
 			break;
 		case KZ_TRACE_VM_FAULT:
