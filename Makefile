@@ -87,7 +87,7 @@ FUZZ_TIME ?= 60
 PLUGINS := $(foreach p,calls marks masked paths,$(B)/host/$(p).so)
 
 BOARDS := $(patsubst %,build/boards/%.dtb,virt virt-gicv2 zcu102)
-LINUX := build/linux/Image build/linux/initrd.gz
+LINUX := build/linux/Image build/linux/initrd.gz build/linux/control.gz
 IMAGES := $(patsubst demo/%.conf,$(B)/images/%.img,$(wildcard demo/*.conf))
 
 .PHONY: all help boards linux guests images host-tests host-test kzc-test kztrace-test qemu-test \
@@ -104,7 +104,7 @@ help: ## this list
 
 guests: $(GUESTS) ## the example guests
 boards: $(BOARDS) ## the boards' device trees, from QEMU and from Debian
-linux: $(LINUX) ## the Linux guest: Debian's kernel, a busybox initramfs
+linux: $(LINUX) ## the Linux guest: Debian's kernel, kizami.ko, busybox initramfs
 images: $(IMAGES) ## the bootable demo images, one for each demo/*.conf
 
 $(B)/arm64/%.c.o: %.c Makefile
@@ -218,9 +218,7 @@ build/linux/Image: $(DEBIAN)/Image
 	@mkdir -p $(@D)
 	cp $< $@
 
-build/linux/initrd.gz: scripts/initrd guests/linux/init $(DEBIAN)/busybox
-	@mkdir -p $(@D)
-	scripts/initrd $(DEBIAN)/busybox guests/linux/init $@
+include linux/linux.mk
 
 $(B)/images/%.img: demo/%.conf $(HV) $(KZC) $(GUESTS) $(BOARDS) $(LINUX)
 	@mkdir -p $(@D)
