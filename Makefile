@@ -225,6 +225,7 @@ $(B)/images/%.img: demo/%.conf $(HV) $(KZC) $(GUESTS) $(BOARDS) $(LINUX)
 	$(KZC) build $< -o $@
 
 include checks.mk
+include linux/kz.mk
 
 fresh: ## ./test and ./run in a bare Debian, SUITE=bookworm|trixie (root)
 	scripts/fresh $(SUITE)

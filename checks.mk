@@ -46,6 +46,7 @@ stack: $(HV) ## how deep the hypervisor's stacks get, from its instructions; no 
 tidy: ## clang-tidy's checks of .clang-tidy
 	@scripts/tidy hypervisor "$(filter %.c,$(HV_SRC))" --target=aarch64-none-elf $(CFLAGS_HV)
 	@scripts/tidy tools "$(wildcard tools/*/*.c)" $(CFLAGS_HOST) -Iinclude -iquote hv -Itools/kzc
+	@scripts/tidy kz "$(wildcard linux/kz/*.c)" $(KZ_FLAGS)
 	@scripts/tidy guests "$(filter %.c,$(LIB_SRC) $(GUEST_SRC))" --target=aarch64-none-elf \
 		$(CFLAGS_GUEST)
 

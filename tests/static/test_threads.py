@@ -22,7 +22,8 @@ def threads(root, name):
 @pytest.mark.parametrize(("name", "old", "new", "words"), [
     ("hv/vm.c", "\t\tvm_start_locked(vm);\n\t}\n\tvm_unlock(vm);", "\t\tvm_start_locked(vm);\n\t}",
      "'vm_class' is still held at the end"),
-    ("hv/vm.c", "vm_lock(vm);\n\tif (vm->state == VM_STOPPED)", "if (vm->state == VM_STOPPED)",
+    ("hv/vm.c", "vm_lock(vm);\n\tvm_start_again_locked(vm);\n\tif",
+     "vm_start_again_locked(vm);\n\tif",
      "'vm_start_locked' requires holding class 'vm_class'"),
     ("hv/vm.c", "\tvm->alive--;\n", "\tvm_unlock(vm);\n\tvm->alive--;\n\tvm_lock(vm);\n",
      "'alive' requires holding class 'vm_class'"),
@@ -33,7 +34,8 @@ def threads(root, name):
     ("hv/pl011.c", "\tirq_update_unlock(vm);\n\tif (pump) {\n\t\tconsole_pump(vm->id);\n\t}",
      "\tif (pump) {\n\t\tconsole_pump(vm->id);\n\t}\n\tirq_update_unlock(vm);",
      "cannot call function 'console_pump' while class 'uart_class' is held"),
-    ("hv/print.c", "\tspin_unlock(&lock);\n", "", "'lock' is still held at the end"),
+    ("hv/print.c", "line));\n\tspin_unlock(&log_lock);\n", "line));\n",
+     "'log_lock' is still held at the end"),
     ("arch/vgic.c", "\tvgic_lock(vgic);\n\tvgic_sync_locked(v);", "\tvgic_sync_locked(v);",
      "'vgic_sync_locked' requires holding class 'irq_class'"),
     ("arch/vgic_quick.h", "\tvgic_unlock_inline(vgic, ticket);\n\treturn true;", "\treturn true;",
@@ -43,7 +45,8 @@ def test_forgotten(tmp_path, name, old, new, words):
     """Each mistake is told."""
     for folder in ("hv", "arch", "include"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    for part in ("Makefile", "checks.mk", "tests/coverage/coverage.mk"):
+    for part in ("Makefile", "checks.mk", "linux/linux.mk", "linux/kz.mk",
+                 "tests/coverage/coverage.mk"):
         (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
     path = tmp_path / name
