@@ -82,5 +82,5 @@ def insmod(m, path="/lib/kizami.ko"):
     """Loads a module; its exit status, and what the kernel said of it."""
     m.shell("dmesg -c >/dev/null", None)
     said = m.shell(f"insmod {path}; echo status $?", None)
-    log = m.shell("dmesg", None)
+    log = m.shell("dmesg", None, log=True)
     return int(said[-1].removeprefix("status ")), log

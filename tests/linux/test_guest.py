@@ -58,7 +58,8 @@ def test_control(boot_guests, board):
     assert m.shell("try events") == ["ok events"]
     m.shell("echo 1 >/sys/devices/system/cpu/cpu0/online")
     assert m.shell("rmmod kizami && insmod /lib/kizami.ko; try events") == ["ok events"]
-    assert m.shell("dmesg | grep -E 'BUG|WARNING|Call trace|Unable|no events'") == []
+    assert m.shell("dmesg | grep -E 'BUG|WARNING|Call trace|Unable|no events'",
+                   log=True) == []
 
 
 def test_come_and_go(boot_guests):
@@ -98,5 +99,5 @@ def test_other_hypervisor(boot_guests, kbuild):
     m.shell("rmmod kizami; dmesg -c >/dev/null")
     assert m.shell("insmod /lib/wrong.ko 2>/dev/null; echo $?") != ["0"]
     assert any("the hypervisor is not Kizami: UID 1c5b2a9d 384c4f7e" in line
-               for line in m.shell("dmesg"))
+               for line in m.shell("dmesg", log=True))
     assert m.shell("cat /proc/modules") == []

@@ -33,7 +33,7 @@ def table(lines):
 
 def complaints(m):
     """What the kernel found wrong."""
-    return sh(m, "dmesg | grep -E 'BUG|WARNING|Call trace|Unable|scheduling while'")
+    return sh(m, "dmesg | grep -E 'BUG|WARNING|Call trace|Unable|scheduling while'", log=True)
 
 
 def test_no_warning(kbuild):
@@ -55,7 +55,8 @@ def test_no_node(boot_plain):
 def test_no_hypervisor(boot_plain):
     """With the node, but nobody who answers; init has tried it, too."""
     m = boot_plain(node=plain.NODE)
-    assert any("not called by HVC" in line for line in sh(m, "dmesg | grep kizami"))
+    said = sh(m, "dmesg | grep kizami", log=True)
+    assert any("not called by HVC" in line for line in said)
     status, log = plain.insmod(m)
     assert status != 0
     assert any("not called by HVC: there is no hypervisor" in line for line in log)

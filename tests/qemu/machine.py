@@ -19,6 +19,7 @@ KZC = ROOT / "build/host/kzc"
 BOARDS = ("zcu102", "virt", "virt-gicv2")
 HV = "kizami"
 ESCAPE = "\x1d"
+KERNEL_LINE = re.compile(r"\[ *\d+\.\d+\] ")
 
 # Every time limit is multiplied by it: two busy cores emulate four, and so many tests run side by
 # side.
@@ -217,8 +218,10 @@ class Machine:
         self.shell("stty cols 150", vm)
         return int(match.group(1))
 
-    def shell(self, command, vm="linux", timeout=60):
-        """Runs a command in the shell that has the keyboard; returns what it printed."""
+    def shell(self, command, vm="linux", timeout=60, log=False):
+        """Runs a command in the shell that has the keyboard; returns what it printed. Lines as
+        the kernel writes them belong to it only if the command shows the kernel's log.
+        """
         self.marks += 1
         start = len(self.screen.lines)
         self.send(f"{command}; echo en''d-{self.marks}\r")
@@ -226,7 +229,8 @@ class Machine:
         self.wait_prompt(vm)
         lines = self.lines_of(vm, start)
         echo = next(i for i, text in enumerate(lines) if f"en''d-{self.marks}" in text)
-        return lines[echo + 1:lines.index(f"end-{self.marks}")]
+        said = lines[echo + 1:lines.index(f"end-{self.marks}")]
+        return said if log else [line for line in said if not KERNEL_LINE.match(line)]
 
     # ---- The hypervisor ----
 
