@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mmu.h"
 
+#include <stdbool.h>
+
 #include "fdt.h"
 #include "sysreg.h"
 
@@ -25,6 +27,8 @@
 
 static uint64_t level1[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t level2[ENTRIES] __attribute__((aligned(4096)));
+/* The tables are, by the first CPU that came: others may use them while the next one comes. */
+static bool filled;
 
 /* Where the image begins and ends, from the linker script; hidden: found without a relocation. */
 extern const uint8_t _start[] __attribute__((visibility("hidden")));
@@ -65,19 +69,25 @@ static void image_invalidate(void)
 
 void mmu_enable(const void *fdt)
 {
+	const bool first = !filled;
 	struct fdt_node memory;
 	uint64_t ram, size;
 
 	if (!fdt_find(fdt, "memory", &memory) || !fdt_reg(&memory, 0, &ram, &size)) {
 		return;
 	}
-	tables_fill(ram, size);
+	if (first) {
+		tables_fill(ram, size);
+		filled = true;
+	}
 	write_mair_el1(MAIR);
 	write_tcr_el1(TCR);
 	write_ttbr0_el1((uintptr_t)level1);
 	/* Orders the writes of the tables before the walks and the invalidations. */
 	cpu_dsb();
-	image_invalidate();
+	if (first) {
+		image_invalidate();
+	}
 	cpu_tlbi_vmalle1();
 	cpu_ic_iallu();
 	/* The invalidations end before the first cached access. */
