@@ -55,13 +55,6 @@ def pytest_collection_modifyitems(config, items):
         items.sort(key=order)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol():
-    """The machines of a test end with it."""
-    yield
-    covered.collect()
-
-
 def pytest_sessionfinish(session):
     """The longest stretches of the session; one that is over its budget is one more failure."""
     if is_worker(session.config) or covered.is_on():

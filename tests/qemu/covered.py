@@ -30,7 +30,7 @@ PREFIX = "__gcov0."
 # entry, and the one word that is written.
 ALIGN, COMPARED = 0x200000, slice(0x150, 0x1150)
 
-pending = []        # (memory's file, plugin's file) of machines that may still run
+pending = {}        # by plugin option: (memory's file, plugin's file) of machines that run
 
 
 def is_on():
@@ -120,10 +120,11 @@ def arguments(command):
     where.write_text(Assembly(counters).map(counters.base))
     words = [str(word) for word in command]
     sizes = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "-m"]
-    pending.append((memory, marks))
+    plugin = f"{PLUGIN},map={where},out={marks}"
+    pending[plugin] = (memory, marks)
     return ["-object", f"memory-backend-file,id=cov,share=on,size={(sizes or ['2G'])[-1]},"
             f"mem-path={memory}", "-machine", "memory-backend=cov",
-            "-plugin", f"{PLUGIN},map={where},out={marks}"]
+            "-plugin", plugin]
 
 
 def add(path, values, code):
@@ -134,13 +135,14 @@ def add(path, values, code):
     path.write_bytes(array.array(code, values).tobytes())
 
 
-def collect():
-    """Reads what the machines that have ended left."""
-    if not pending:
+def collect(words):
+    """Reads what a machine with these options left: it has ended, and was not asked for yet."""
+    ended = [pending.pop(word) for word in words if word in pending]
+    if not ended:
         return
     folder = Path(os.environ["KIZAMI_COVERAGE"])
     counters = Counters()
-    for memory, marks in pending:
+    for memory, marks in ended:
         if memory.exists():
             with open(memory, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
                 total = counters.read(m)
@@ -153,4 +155,3 @@ def collect():
             path.write_bytes(bytes(a | b for a, b in zip(old, seen)))
             marks.unlink()
         memory.with_suffix(".map").unlink(missing_ok=True)
-    pending.clear()

@@ -110,6 +110,7 @@ class Machine:
         self.output = open(log, "w", encoding="utf-8", newline="")
         plugin = covered if covered.is_on() else masked
         words = [str(word) for word in [*command[1:], *plugin.arguments(command)]]
+        self.words = words
         self.child = pexpect.spawn(str(command[0]), words,
                                    encoding="utf-8", codec_errors="replace", echo=False,
                                    timeout=None, cwd=str(ROOT), dimensions=(50, 200))
@@ -119,11 +120,16 @@ class Machine:
         return self
 
     def __exit__(self, *exc):
-        if self.child.closed:
-            return
-        # By itself: the plugin that counts writes its figures as QEMU ends.
+        if not self.child.closed:
+            self.end()
+        covered.collect(self.words)
+
+    def end(self):
+        """By itself if it can: an exact machine may be too busy to see a signal. What a plugin
+        counts is in a mapped file.
+        """
         self.child.kill(signal.SIGTERM)
-        deadline = time.monotonic() + 10 * SLOW
+        deadline = time.monotonic() + SLOW
         while self.pump() and time.monotonic() < deadline:
             pass
         self.child.close(force=True)
