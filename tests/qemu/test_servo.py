@@ -66,7 +66,7 @@ def test_servo_load(boot, board):
     reports(m, 1)
     before = m.status()
     start = (machine.LOGS / f"servo-{board}.int.log").stat().st_size
-    busy = reports(m, 5)
+    busy = reports(m, 3)
     taken = exceptions_of(machine.LOGS / f"servo-{board}.int.log", CORE, start)
     after = m.status()
 
@@ -75,11 +75,11 @@ def test_servo_load(boot, board):
     assert sum(machine.exits_between(before, after, "linux:0").values()) > 0
     exits = [what for what, level in taken if level == 2]
     assert not exits, f"core {CORE} entered the hypervisor: {exits[:10]}"
-    assert len([what for what, level in taken if (what, level) == ("IRQ", 1)]) >= 4000
+    assert len([what for what, level in taken if (what, level) == ("IRQ", 1)]) >= 2500
 
     for r in busy:
         assert (r["min"], r["p99"], r["missed"]) == (best["min"], best["p99"], 0)
-    assert busy.count(best) >= 3, f"alone {best}, beside Linux {busy}"
+    assert busy.count(best) >= 2, f"alone {best}, beside Linux {busy}"
 
 
 @pytest.mark.xdist_group("clock")
