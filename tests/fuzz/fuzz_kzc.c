@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "board_make.h"
+#include "file_add.h"
 #include "map.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,18 +46,6 @@ static void init(void)
 	require(board_parse(&board, &conf, fdt));
 	nowhere = fopen("/dev/null", "w");
 	require(nowhere != NULL);
-}
-
-static void file_add(struct sys *s, const char *path, const void *data, size_t size)
-{
-	struct file *f = mem_zalloc(&s->mem, sizeof(*f));
-
-	f->path = path;
-	f->bytes.data = mem_zalloc(&s->mem, size + 1);
-	f->bytes.size = size;
-	memcpy(f->bytes.data, data, size);
-	f->next = s->files;
-	s->files = f;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -17,6 +17,7 @@
 
 #include "blob.h"
 #include "../host/blob_make.h"
+#include "file_add.h"
 #include "live.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -55,18 +56,6 @@ static struct kz_cfg *system_make(struct live *now, const uint8_t *data, size_t 
 	require(blob_check(cfg, BLOB_MAKE_SIZE, &where) == BLOB_OK);
 	now->cfg = cfg;
 	return cfg;
-}
-
-static void file_add(struct sys *s, const char *path, const void *data, size_t size)
-{
-	struct file *f = mem_zalloc(&s->mem, sizeof(*f));
-
-	f->path = path;
-	f->bytes.data = mem_zalloc(&s->mem, size + 1);
-	f->bytes.size = size;
-	memcpy(f->bytes.data, data, size);
-	f->next = s->files;
-	s->files = f;
 }
 
 /* Its loads have their bytes, and its memory is free. */

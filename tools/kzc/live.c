@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "live.h"
 
-#include <errno.h>
 #include <libfdt.h>
 #include <string.h>
 #include <unistd.h>
@@ -405,15 +404,7 @@ bool live_parse(struct sys *s, char *text, size_t size, const struct live *now, 
 
 bool live_load(struct sys *s, const char *path, const struct live *now, struct live_vm *out)
 {
-	const char *slash = strrchr(path, '/');
 	struct bytes text;
 
-	s->diag.mem = &s->mem;
-	s->diag.file = path;
-	s->dir = (slash == NULL) ? "." : mem_strndup(&s->mem, path, (size_t)(slash - path));
-	if (!mem_file(&s->mem, path, &text)) {
-		diag_error(&s->diag, 0, "%s", strerror(errno));
-		return false;
-	}
-	return live_parse(s, (char *)text.data, text.size, now, out);
+	return sys_text(s, path, &text) && live_parse(s, (char *)text.data, text.size, now, out);
 }

@@ -87,17 +87,23 @@ bool sys_parse(struct sys *s, char *text, size_t size, const struct board *board
 	return s->diag.errors == 0;
 }
 
-bool sys_load(struct sys *s, const char *path)
+bool sys_text(struct sys *s, const char *path, struct bytes *text)
 {
 	const char *slash = strrchr(path, '/');
-	struct bytes text;
 
 	s->diag.mem = &s->mem;
 	s->diag.file = path;
 	s->dir = (slash == NULL) ? "." : mem_strndup(&s->mem, path, (size_t)(slash - path));
-	if (!mem_file(&s->mem, path, &text)) {
+	if (!mem_file(&s->mem, path, text)) {
 		diag_error(&s->diag, 0, "%s", strerror(errno));
 		return false;
 	}
-	return sys_parse(s, (char *)text.data, text.size, NULL);
+	return true;
+}
+
+bool sys_load(struct sys *s, const char *path)
+{
+	struct bytes text;
+
+	return sys_text(s, path, &text) && sys_parse(s, (char *)text.data, text.size, NULL);
 }

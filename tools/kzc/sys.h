@@ -102,7 +102,10 @@ struct sys {
  */
 bool sys_load(struct sys *s, const char *path);
 
-/* sys_parse - the same; text was read already and the board, unless NULL, is given. */
+/* sys_text - the text of a configuration, whose folder its paths start from; else an error. */
+bool sys_text(struct sys *s, const char *path, struct bytes *text);
+
+/* sys_parse - the same as sys_load; text was read already and the board, unless NULL, is given. */
 bool sys_parse(struct sys *s, char *text, size_t size, const struct board *board);
 
 /* sys_path - a path of the configuration, relative to its folder. */
