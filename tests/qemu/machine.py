@@ -197,6 +197,8 @@ class Machine:
     def wait_end(self, timeout=30):
         """Waits until QEMU ends by itself; returns its exit status."""
         self.wait("end of QEMU", lambda: not self.child.isalive() or None, timeout)
+        while self.pump():      # what it said last
+            pass
         self.child.close()
         return self.child.exitstatus
 
