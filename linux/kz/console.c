@@ -2,7 +2,6 @@
 #include "console.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -172,22 +171,13 @@ int console_run(struct kz *kz, const struct vmi *vm, int64_t ms)
 
 int verb_console(struct kz *kz, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "time", required_argument, NULL, 't' },
-		{ NULL, 0, NULL, 0 },
-	};
 	int64_t ms = WAIT_FOREVER;
 	struct vmi vm;
-	int opt, code;
+	int code;
 
-	optind = 0;
-	while ((opt = getopt_long(argc, argv, ":t:", options, NULL)) != -1) {
-		if (opt != 't') {
-			return kz_option_wrong(kz, opt, argv);
-		}
-		if (!kz_seconds(optarg, &ms)) {
-			return kz_usage(kz, "--time is a time in seconds, not '%s'", optarg);
-		}
+	code = kz_time_option(kz, argc, argv, &ms);
+	if (code != EXIT_OK) {
+		return code;
 	}
 	if (kz->json) {
 		return kz_usage(kz, "a console is no JSON");

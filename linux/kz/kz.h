@@ -45,4 +45,10 @@ int kz_option_wrong(const struct kz *kz, int opt, char **argv);
 /* kz_seconds - "2", "0.5": a time above 0, in ms. False when it is none. */
 bool kz_seconds(const char *text, int64_t *ms);
 
+/*
+ * kz_time_option - the options of a verb that has only --time; ms stays without it. Words begin at
+ * optind then. Returns EXIT_OK or EXIT_USAGE.
+ */
+int kz_time_option(const struct kz *kz, int argc, char **argv, int64_t *ms);
+
 #endif

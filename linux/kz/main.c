@@ -141,6 +141,26 @@ bool kz_seconds(const char *text, int64_t *ms)
 	return true;
 }
 
+int kz_time_option(const struct kz *kz, int argc, char **argv, int64_t *ms)
+{
+	static const struct option options[] = {
+		{ "time", required_argument, NULL, 't' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	optind = 0;
+	while ((opt = getopt_long(argc, argv, ":t:", options, NULL)) != -1) {
+		if (opt != 't') {
+			return kz_option_wrong(kz, opt, argv);
+		}
+		if (!kz_seconds(optarg, ms)) {
+			return kz_usage(kz, "--time is a time in seconds, not '%s'", optarg);
+		}
+	}
+	return EXIT_OK;
+}
+
 static int help_all(void)
 {
 	puts("usage: kz [--json] [--device PATH] VERB ...\n");

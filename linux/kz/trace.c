@@ -3,7 +3,6 @@
  * kz trace: the rings into a file as kztrace reads it (kizami/trace.h).
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,22 +201,13 @@ static int trace_run(struct tracer *t, int64_t ms)
 
 int verb_trace(struct kz *kz, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "time", required_argument, NULL, 't' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct tracer *t;
 	int64_t ms = WAIT_FOREVER;
-	int opt, code;
+	int code;
 
-	optind = 0;
-	while ((opt = getopt_long(argc, argv, ":t:", options, NULL)) != -1) {
-		if (opt != 't') {
-			return kz_option_wrong(kz, opt, argv);
-		}
-		if (!kz_seconds(optarg, &ms)) {
-			return kz_usage(kz, "--time is a time in seconds, not '%s'", optarg);
-		}
+	code = kz_time_option(kz, argc, argv, &ms);
+	if (code != EXIT_OK) {
+		return code;
 	}
 	if (argc - optind != 1) {
 		return kz_usage(kz, "a file to write to");
